@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+
+#include "attend/data/batch.h"
+#include "attend/models/options.h"
+#include "attend/models/vocabulary_head.h"
+#include "attend/nn/decoder.h"
+#include "attend/search/decoder.h"
+
+namespace attend::models {
+
+// What a model must know of the vocabularies.
+struct VocabularySizes {
+  int64_t source = 0, target = 0;
+  int32_t padding = 0, start = 0;
+  bool shared = false;  // one vocabulary for both sides
+};
+
+// How the loss is made.
+struct LossOptions {
+  double smoothing = 0;         // label smoothing
+  double guided_alignment = 0;  // weight of the cross-entropy between given alignments and attention (Chen et al. 2016)
+};
+
+// Sums over the tokens of a batch (or of a slice of it).
+struct LossSum {
+  at::Tensor total;  // (): what is differentiated, to be divided by the number of tokens
+  double nll = 0;    // negative log-likelihood, nats, without smoothing or auxiliary losses
+  int64_t tokens = 0;
+};
+
+// A model that turns a source sequence into a target sequence: an encoder, a decoder, a head over the target vocabulary.
+// Batches hold the fields "source" and "target", both ending with the end symbol, and optionally "alignment" (B, T, S).
+class SequenceModel : public nn::Module {
+ public:
+  // UserError when the options do not fit together.
+  SequenceModel(const ModelOptions& options, const VocabularySizes& sizes);
+
+  LossSum Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context) const;
+
+  // The rows of batch ("source" alone is read) as search knows them. The model must outlive it.
+  std::unique_ptr<search::Decoder> Decode(const data::Batch& batch, at::Device device) const;
+
+ private:
+  class Rows;
+  VocabularySizes sizes_;
+  std::shared_ptr<nn::Encoder> encoder_;
+  std::shared_ptr<nn::SequenceDecoder> decoder_;
+  std::shared_ptr<VocabularyHead> head_;
+};
+
+}  // namespace attend::models

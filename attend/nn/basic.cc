@@ -1,0 +1,42 @@
+#include "attend/nn/basic.h"
+
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/layer_norm.h>
+#include <ATen/ops/linear.h>
+
+#include <cmath>
+
+#include "attend/ops/dropout.h"
+
+namespace attend::nn {
+
+using at::Tensor;
+
+Linear::Linear(int64_t inputs, int64_t outputs, bool bias) {
+  weight_ = AddParameter("weight", {outputs, inputs}, Init::Xavier());
+  if (bias) bias_ = AddParameter("bias", {outputs}, Init::Zeros());
+}
+Tensor Linear::Forward(const Tensor& x) const { return at::linear(x, weight_, bias_); }
+
+Embedding::Embedding(int64_t vocabulary, int64_t size, int64_t padding) : padding_(padding) {
+  // Unit expected norm of a row, whether it is read as input or, tied, multiplies the output states.
+  weight_ = AddParameter("weight", {vocabulary, size}, Init::Normal(1.0 / std::sqrt(static_cast<double>(size))));
+}
+Tensor Embedding::Forward(const Tensor& ids) const { return at::embedding(weight_, ids, padding_); }
+void Embedding::Tie(const Embedding& other) {
+  weight_ = other.weight_;
+  parameters_.erase("weight");
+}
+
+LayerNorm::LayerNorm(int64_t size) {
+  weight_ = AddParameter("weight", {size}, Init::Ones());
+  bias_ = AddParameter("bias", {size}, Init::Zeros());
+}
+Tensor LayerNorm::Forward(const Tensor& x) const { return at::layer_norm(x, weight_.sizes(), weight_, bias_); }
+
+Tensor Dropout(const Tensor& x, double p, const Module& owner, std::string_view use, const Context& context, int64_t position) {
+  if (!context.training || p == 0) return x;
+  return ops::dropout(x, context.RowKeys(owner.path() + ":" + std::string(use)), 0, p, position);
+}
+
+}  // namespace attend::nn

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "attend/nn/encoder.h"
+
+namespace attend::nn {
+
+// The rows of a decoding in progress: what a decoder prepared of the source, shared by the rows of one sentence, and what each row
+// carries from step to step.
+class DecoderRows {
+ public:
+  virtual ~DecoderRows() = default;
+  // New row i continues row parents[i] (int64, on the model's device) ...
+  virtual void Select(std::span<const int32_t> parents) = 0;
+  // ... with this token: (rows) int64 -> what the head reads, (rows, output size).
+  virtual at::Tensor Step(const at::Tensor& tokens, Context& context) = 0;
+};
+
+// Produces a sequence from a memory.
+class SequenceDecoder : public Module {
+ public:
+  // Teacher forcing: inputs (B, T) int64, the target shifted behind the start symbol -> (B, T, output size).
+  virtual at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context) const = 0;
+  virtual std::unique_ptr<DecoderRows> Start(const Memory& memory, Context& context) const = 0;
+  virtual int64_t output_size() const = 0;
+  virtual const Embedding& embedding() const = 0;  // for tying
+};
+
+}  // namespace attend::nn

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "attend/nn/fusion.h"
+
+namespace attend::nn::fusions {
+
+// Bahdanau et al. 2015: c_t from s_{t-1}; the cell reads [y_{t-1}; c_t]; deep output.
+class input : public Fusion {
+ public:
+  explicit input(const FusionSizes& sizes) : size_(sizes.embedding) {
+    // W [y; c] = W_y y + W_c c: the first part is the cell's own input, this is the second.
+    context_ = register_module("context", std::make_shared<Linear>(sizes.context, ops::Gates(sizes.cell) * sizes.state, false));
+    output_ = register_module("output", std::make_shared<DeepOutput>(sizes));
+  }
+  bool stepwise() const override { return true; }
+  int64_t output_size() const override { return size_; }
+
+  std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const override {
+    struct Walk : Fusion::Loop {
+      CellStack::Loop cells;
+      Attention::Loop* attention;
+      ops::StepLinear context;
+      Walk(const CellStack& stack, Attention::Loop* a, const Linear& w, Context& pass)
+          : cells(stack, pass), attention(a), context(w.weight(), w.bias()) {}
+      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
+        const at::Tensor c = attention->Step(state.layers.back().h, position);
+        state.layers[0] = cells.first().Step(context(c, gates), state.layers[0]);
+        return {cells.Above(state, position), c};
+      }
+    };
+    return std::make_unique<Walk>(cells, attention, *context_, context);
+  }
+  at::Tensor Output(const Frame& frame, const at::Tensor& y) const override { return output_->Forward(frame, y); }
+
+ private:
+  int64_t size_;
+  std::shared_ptr<Linear> context_;
+  std::shared_ptr<DeepOutput> output_;
+};
+
+}  // namespace attend::nn::fusions

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "attend/nn/fusion.h"
+
+namespace attend::nn::fusions {
+
+// No attention: the encoder's last state starts the decoder and is all it learns of the source (Sutskever et al. 2014).
+class none : public Fusion {
+ public:
+  explicit none(const FusionSizes& sizes) : size_(sizes.embedding) {
+    output_ = register_module("output", std::make_shared<DeepOutput>(sizes));
+  }
+  bool stepwise() const override { return false; }
+  bool attends() const override { return false; }
+  int64_t output_size() const override { return size_; }
+
+  std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop*, Context& context) const override {
+    struct Walk : Fusion::Loop {
+      CellStack::Loop cells;
+      Walk(const CellStack& stack, Context& context) : cells(stack, context) {}
+      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
+        state.layers[0] = cells.first().Step(gates, state.layers[0]);
+        return {cells.Above(state, position), {}};
+      }
+    };
+    return std::make_unique<Walk>(cells, context);
+  }
+  at::Tensor Output(const Frame& frame, const at::Tensor& y) const override { return output_->Forward(frame, y); }
+
+ private:
+  int64_t size_;
+  std::shared_ptr<DeepOutput> output_;
+};
+
+}  // namespace attend::nn::fusions

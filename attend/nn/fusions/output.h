@@ -1,0 +1,39 @@
+#pragma once
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tanh.h>
+
+#include "attend/nn/fusion.h"
+
+namespace attend::nn::fusions {
+
+// Luong et al. 2015, equation 5: c_t from s_t; h̃_t = tanh(W [c_t; s_t]).
+class output : public Fusion {
+ public:
+  explicit output(const FusionSizes& sizes) : size_(sizes.state) {
+    combine_ = register_module("combine", std::make_shared<Linear>(sizes.context + sizes.state, sizes.state));
+  }
+  bool stepwise() const override { return false; }
+  int64_t output_size() const override { return size_; }
+
+  std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const override {
+    struct Walk : Fusion::Loop {
+      CellStack::Loop cells;
+      Attention::Loop* attention;
+      Walk(const CellStack& stack, Attention::Loop* a, Context& pass) : cells(stack, pass), attention(a) {}
+      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
+        state.layers[0] = cells.first().Step(gates, state.layers[0]);
+        const at::Tensor s = cells.Above(state, position);
+        return {s, attention->Step(s, position)};
+      }
+    };
+    return std::make_unique<Walk>(cells, attention, context);
+  }
+  at::Tensor Output(const Frame& frame, const at::Tensor&) const override { return at::tanh(combine_->Forward(at::cat({frame.c, frame.s}, -1))); }
+
+ private:
+  int64_t size_;
+  std::shared_ptr<Linear> combine_;
+};
+
+}  // namespace attend::nn::fusions

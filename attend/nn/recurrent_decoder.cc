@@ -1,0 +1,142 @@
+#include "attend/nn/recurrent_decoder.h"
+
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace attend::nn {
+
+using at::Tensor;
+
+RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options, int64_t memory_size, int64_t vocabulary, int64_t padding)
+    : options_(options) {
+  embedding_ = register_module("embedding", std::make_shared<Embedding>(vocabulary, options.embedding, padding));
+  cells_ = register_module("cells", std::make_shared<CellStack>(options.cell, options.layers, options.embedding, options.size,
+                                                                options.layer_norm, options.dropout));
+  FusionSizes sizes{options.embedding, options.size, 0, options.cell, options.layer_norm};
+  // A fusion without attention is made with context size 0; whether it attends does not depend on sizes.
+  if (options.fusion != spec::Fusion::none) {
+    attention_ = register_module("attention", std::make_shared<Attention>(options.attention, options.size, memory_size,
+                                                                          options.attention_size ? options.attention_size : options.size));
+    sizes.context = attention_->context_size();
+  }
+  fusion_ = MakeFusion(options.fusion, sizes);
+  register_module("fusion", fusion_);
+  const int64_t parts = options.layers * (ops::HasMemory(options.cell) ? 2 : 1);
+  bridge_ = register_module("bridge", std::make_shared<Linear>(memory_size, parts * options.size));
+}
+
+DecoderState RecurrentDecoder::Initial(const Memory& memory) const {
+  const int64_t rows = memory.summary.size(0);
+  const Tensor start = at::tanh(bridge_->Forward(memory.summary));
+  DecoderState state;
+  const auto parts = start.chunk(start.size(1) / options_.size, 1);
+  for (size_t i = 0; i < cells_->depth(); i++) {
+    if (ops::HasMemory(options_.cell))
+      state.layers.push_back({parts[2 * i].contiguous(), parts[2 * i + 1].contiguous()});
+    else
+      state.layers.push_back({parts[i].contiguous(), {}});
+  }
+  if (fusion_->feeds()) state.feed = at::zeros({rows, fusion_->output_size()}, start.options().requires_grad(false));
+  return state;
+}
+
+Tensor RecurrentDecoder::Forward(const Memory& memory, const Tensor& inputs, Context& context) const {
+  const Tensor y = Dropout(embedding_->Forward(inputs), options_.embedding_dropout, *embedding_, "values", context);  // (B, T, E)
+  const Tensor gates = cells_->first().Inputs(y.transpose(0, 1).contiguous());                                       // (T, B, G size)
+  DecoderState state = Initial(memory);
+  AttentionMemory keys;
+  if (attention_) keys = attention_->Prepare(memory.states, memory.lengths);
+  Frame frame;
+  if (fusion_->stepwise()) {
+    std::optional<Attention::Loop> attention;
+    if (attention_) attention.emplace(*attention_, keys, context);
+    const auto walk = fusion_->Start(*cells_, attention ? &*attention : nullptr, context);
+    std::vector<Tensor> s, c;
+    int64_t position = 0;
+    for (const Tensor& step : gates.unbind(0)) {
+      const Frame one = walk->Step(step, state, position++);
+      s.push_back(one.s);
+      c.push_back(one.c);
+    }
+    frame = {at::stack(s, 1), at::stack(c, 1)};
+    if (attention) attention->Finish();
+  } else {
+    frame.s = cells_->Run(gates, state, context).transpose(0, 1).contiguous();
+    if (attention_) frame.c = attention_->Forward(frame.s, keys, context);
+  }
+  return Dropout(fusion_->Output(frame, y), options_.dropout, *fusion_, "output", context);
+}
+
+// Decoding keeps one copy of the memory per sentence, however many rows the sentence has.
+class RecurrentDecoder::Rows : public DecoderRows {
+ public:
+  Rows(const RecurrentDecoder& decoder, const Memory& memory, Context& context) : decoder_(decoder), state_(decoder.Initial(memory)) {
+    if (decoder.attention_) keys_ = decoder.attention_->Prepare(memory.states, memory.lengths);
+    sentence_.resize(static_cast<size_t>(memory.summary.size(0)));
+    for (size_t i = 0; i < sentence_.size(); i++) sentence_[i] = static_cast<int64_t>(i);
+  }
+
+  void Select(std::span<const int32_t> parents) override {
+    bool same = parents.size() == sentence_.size();
+    for (size_t i = 0; same && i < parents.size(); i++) same = parents[i] == static_cast<int32_t>(i);
+    if (same) return;
+    std::vector<int64_t> wide(parents.begin(), parents.end());
+    std::vector<int64_t> sentence(wide.size());
+    for (size_t i = 0; i < wide.size(); i++) sentence[i] = sentence_[static_cast<size_t>(wide[i])];
+    sentence_ = std::move(sentence);
+    const Tensor index = Index(wide);
+    for (Tensor* t : state_.Tensors()) *t = t->index_select(0, index);
+  }
+
+  Tensor Step(const Tensor& tokens, Context& context) override {
+    const Tensor y = decoder_.embedding_->Forward(tokens);
+    const Tensor gates = decoder_.cells_->first().Inputs(y);
+    std::optional<Attention::Loop> attention;
+    if (decoder_.attention_) {
+      Gather();
+      attention.emplace(*decoder_.attention_, gathered_, context);
+    }
+    const auto walk = decoder_.fusion_->Start(*decoder_.cells_, attention ? &*attention : nullptr, context);
+    const Frame frame = walk->Step(gates, state_, position_++);
+    if (attention) attention->Finish();
+    return decoder_.fusion_->Output(frame, y);
+  }
+
+ private:
+  Tensor Index(const std::vector<int64_t>& values) const {
+    return at::tensor(values, at::kLong).to(state_.layers[0].h.device());
+  }
+
+  // The memory of every row, copied anew only when rows came, went or changed sentence (the order within a sentence does not matter).
+  void Gather() {
+    if (gathered_for_ == sentence_) return;
+    gathered_for_ = sentence_;
+    bool own = sentence_.size() == static_cast<size_t>(keys_.value.size(0));
+    for (size_t i = 0; own && i < sentence_.size(); i++) own = sentence_[i] == static_cast<int64_t>(i);
+    gathered_ = keys_;
+    if (own) return;
+    const Tensor index = Index(sentence_);
+    // Keys beyond the longest remaining sentence are cut off.
+    gathered_.lengths = keys_.lengths.index_select(0, index);
+    const int64_t longest = std::max<int64_t>(1, gathered_.lengths.max().item<int64_t>());
+    gathered_.key.key = keys_.key.key.slice(2, 0, longest).index_select(0, index);
+    gathered_.value = keys_.value.slice(2, 0, longest).index_select(0, index);
+  }
+
+  const RecurrentDecoder& decoder_;
+  DecoderState state_;
+  AttentionMemory keys_, gathered_;
+  std::vector<int64_t> sentence_, gathered_for_;  // the memory's row of each row
+  int64_t position_ = 0;
+};
+
+std::unique_ptr<DecoderRows> RecurrentDecoder::Start(const Memory& memory, Context& context) const {
+  return std::make_unique<Rows>(*this, memory, context);
+}
+
+}  // namespace attend::nn

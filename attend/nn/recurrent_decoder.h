@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+
+#include "attend/nn/decoder.h"
+#include "attend/nn/fusion.h"
+#include "attend/nn/recurrent_options.h"
+
+namespace attend::nn {
+
+// A recurrent decoder with attention over the memory, taken in as its fusion says. The state starts from the memory's summary:
+// s_0 = tanh(W summary + b) in every layer (Bahdanau et al. 2015, appendix A.2.2).
+class RecurrentDecoder : public SequenceDecoder {
+ public:
+  // memory_size: of the encoder's states.
+  RecurrentDecoder(const RecurrentDecoderOptions& options, int64_t memory_size, int64_t vocabulary, int64_t padding);
+
+  at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context) const override;
+  std::unique_ptr<DecoderRows> Start(const Memory& memory, Context& context) const override;
+  int64_t output_size() const override { return fusion_->output_size(); }
+  const Embedding& embedding() const override { return *embedding_; }
+
+ private:
+  class Rows;
+  DecoderState Initial(const Memory& memory) const;
+
+  RecurrentDecoderOptions options_;
+  std::shared_ptr<Embedding> embedding_;
+  std::shared_ptr<CellStack> cells_;
+  std::shared_ptr<Attention> attention_;  // null when the fusion takes none
+  std::shared_ptr<Fusion> fusion_;
+  std::shared_ptr<Linear> bridge_;         // (memory) -> h and, for cells with memory, c of every layer
+};
+
+}  // namespace attend::nn

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "attend/ops/visibility.h"
+
+namespace attend::ops {
+
+// The composed formula of one support: file ops/supports/<name>.h specialises it, for the struct of its options in spec/supports.h, with
+//   static bool Asked(const Call&);                       // does this call restrict visibility so?
+//   static at::Tensor Visible(const Call&, Positions&);   // bool, broadcasts to (B, Hq, Tq, Tk)
+template <class Options>
+struct ComposedSupport;
+
+}  // namespace attend::ops

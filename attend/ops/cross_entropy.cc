@@ -1,0 +1,76 @@
+#include "attend/ops/cross_entropy.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/gather.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/mm.h>
+
+#include "attend/kernels/cross_entropy.h"
+
+namespace attend::ops {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr int64_t kRowsPerTask = 16;
+
+struct Fused : torch::autograd::Function<Fused> {
+  static variable_list forward(AutogradContext* ctx, const Tensor& states, const Tensor& weight, const Tensor& bias, const Tensor& target_in,
+                               double smoothing) {
+    const Tensor target = target_in.contiguous();
+    const Tensor logits = at::linear(states, weight, bias);  // (M, V)
+    const int64_t rows = logits.size(0), classes = logits.size(1);
+    const Tensor loss = at::empty({rows}, logits.options()), nll = at::empty_like(loss), lse = at::empty_like(loss);
+    at::parallel_for(0, rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
+      kernels::CrossEntropyForward(logits.data_ptr<float>(), classes, target.data_ptr<int64_t>(), static_cast<float>(smoothing), begin, end,
+                                   loss.data_ptr<float>(), nll.data_ptr<float>(), lse.data_ptr<float>());
+    });
+    ctx->mark_non_differentiable({nll});
+    ctx->saved_data["smoothing"] = smoothing;
+    ctx->saved_data["bias"] = bias.defined();
+    ctx->saved_data["logits"] = logits;  // ours alone: not through save_for_backward, since the backward pass overwrites it
+    ctx->save_for_backward({states, weight, target, lse});
+    return {loss, nll};
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto kept = ctx->get_saved_variables();
+    const Tensor &states = kept[0], &weight = kept[1], &target = kept[2], &lse = kept[3];
+    const Tensor logits = ctx->saved_data["logits"].toTensor();
+    TORCH_CHECK(logits.numel() || !states.size(0), "attend: cross-entropy was differentiated twice; its logits are gone");
+    ctx->saved_data["logits"] = Tensor(at::empty({0}, logits.options()));
+    const Tensor g = grads[0].contiguous();
+    const int64_t rows = logits.size(0), classes = logits.size(1);
+    at::parallel_for(0, rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
+      kernels::CrossEntropyBackward(logits.data_ptr<float>(), classes, target.data_ptr<int64_t>(),
+                                    static_cast<float>(ctx->saved_data["smoothing"].toDouble()), lse.data_ptr<float>(),
+                                    g.data_ptr<float>(), begin, end);
+    });
+    Tensor dstates, dweight, dbias;
+    if (ctx->needs_input_grad(0)) dstates = at::mm(logits, weight);
+    if (ctx->needs_input_grad(1)) dweight = at::mm(logits.t(), states);
+    if (ctx->saved_data["bias"].toBool()) dbias = logits.sum(0);
+    return {dstates, dweight, dbias, Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight, const Tensor& bias, const Tensor& target, double smoothing) {
+  TORCH_CHECK(states.dim() == 2 && target.dim() == 1 && target.size(0) == states.size(0),
+              "[cross_entropy] expected states (M, D) and target (M); found ", states.sizes(), " and ", target.sizes());
+  if (states.device().is_cpu() && states.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat) {
+    const auto out = Fused::apply(states.contiguous(), weight, bias, target, smoothing);
+    return {out[0], out[1]};
+  }
+  const Tensor log_probs = at::log_softmax(at::linear(states, weight, bias), -1);
+  const Tensor nll = -log_probs.gather(1, target.unsqueeze(1)).squeeze(1);
+  return {(1 - smoothing) * nll - smoothing * log_probs.mean(-1), nll.detach()};
+}
+
+}  // namespace attend::ops

@@ -1,0 +1,124 @@
+#include "attend/ops/dropout.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include <algorithm>
+
+#include "attend/kernels/random.h"
+#include "attend/ops/check.h"
+#include "attend/ops/philox.h"
+
+namespace attend::ops {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr const char* kPart = "dropout";
+
+void CheckDropout(const Tensor& x, const Tensor& row_keys, double p) {
+  ATTEND_EXPECT(x.dim() == 2 || x.dim() == 3, kPart, "x (B, C) or (B, T, C)", x.sym_sizes());
+  ATTEND_EXPECT(at::isFloatingType(x.scalar_type()), kPart, "floats", x.scalar_type());
+  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kPart, "row_keys",
+                "(", x.sym_size(0), ") int64; found ", row_keys.sym_sizes(), " ", row_keys.scalar_type());
+  ATTEND_EXPECT(p >= 0 && p <= 1, kPart, "p from 0 to 1", p);
+}
+
+Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, int64_t position_offset, bool locked) {
+  CheckDropout(x, row_keys, p);
+  const Tensor in = x.contiguous(), keys = row_keys.contiguous();
+  Tensor out = at::empty_like(in);
+  const int64_t channels = in.size(-1), positions = in.dim() == 3 ? in.size(1) : 1;
+  const random::Dropout dropout(p);
+  const int64_t* key = keys.const_data_ptr<int64_t>();
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, in.scalar_type(), "dropout", [&] {
+    using real = at::opmath_type<scalar_t>;
+    const real kept = dropout.threshold < 65536 ? dropout.scale : 0;
+    const scalar_t* from = in.const_data_ptr<scalar_t>();
+    scalar_t* to = out.mutable_data_ptr<scalar_t>();
+    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(channels, 1));
+    at::parallel_for(0, in.size(0) * positions, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row++) {
+        const auto position = static_cast<uint32_t>(position_offset + (locked ? 0 : row % positions));
+        const auto row_key = static_cast<uint64_t>(key[row / positions]);
+        for (int64_t c = 0; c < channels; c += 8) {
+          const auto draws = random::Dropout::Draws(row_key, static_cast<uint32_t>(c / 8), position, 0, static_cast<uint32_t>(stream));
+          const int64_t n = std::min<int64_t>(8, channels - c), at = row * channels + c;
+          for (int64_t i = 0; i < n; i++) to[at + i] = draws[i] >= dropout.threshold ? static_cast<scalar_t>(from[at + i] * kept) : scalar_t(0);
+        }
+      }
+    });
+  });
+  return out;
+}
+
+// The same bits by tensor operations.
+Tensor Composed(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, int64_t position_offset, bool locked) {
+  CheckDropout(x, row_keys, p);
+  const int64_t channels = x.size(-1), positions = x.dim() == 3 && !locked ? x.size(1) : 1;
+  const auto exact = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
+  const Tensor offset = at::full({}, position_offset, exact.dtype(at::kLong));
+  const Tensor factors = ComposedDropoutFactors(row_keys, offset, 1, positions, channels, stream, p, exact).squeeze(1);
+  return at::where(factors == 0, at::zeros({}, exact), x.to(exact.dtype()) * factors).view_as(x);
+}
+
+Tensor OnMeta(const Tensor& x, const Tensor& row_keys, double p, int64_t, const c10::SymInt&, bool) {
+  CheckDropout(x, row_keys, p);
+  return at::empty_symint(x.sym_sizes(), x.options());
+}
+
+Tensor Dispatch(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, const c10::SymInt& position_offset, bool locked) {
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("attend::dropout", "")
+                             .typed<Tensor(const Tensor&, const Tensor&, double, int64_t, c10::SymInt, bool)>();
+  return op.call(x, row_keys, p, stream, position_offset, locked);
+}
+
+// Linear in x, so its gradient is itself.
+struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& row_keys, double p, int64_t stream, const c10::SymInt& position_offset,
+                        bool locked) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    ctx->save_for_backward({row_keys});
+    ctx->saved_data["scalars"] = c10::ivalue::Tuple::create({p, stream, position_offset, locked});
+    return Dispatch(x, row_keys, p, stream, position_offset, locked);
+  }
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const auto& s = ctx->saved_data["scalars"].toTupleRef().elements();
+    const Tensor grad = Dispatch(grads[0], ctx->get_saved_variables()[0], s[0].toDouble(), s[1].toInt(), s[2].toSymInt(), s[3].toBool());
+    return {grad, {}, {}, {}, {}, {}};
+  }
+};
+
+Tensor WithGradient(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, c10::SymInt position_offset, bool locked) {
+  if (x.requires_grad() && at::GradMode::is_enabled()) return DropoutFunction::apply(x, row_keys, p, stream, position_offset, locked);
+  const at::AutoDispatchBelowADInplaceOrView below;
+  return Dispatch(x, row_keys, p, stream, position_offset, locked);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(attend, m) {
+  m.def("dropout(Tensor x, Tensor row_keys, float p, int stream, SymInt position_offset, bool locked) -> Tensor");
+}
+TORCH_LIBRARY_IMPL(attend, CPU, m) { m.impl("dropout", OnCpu); }
+TORCH_LIBRARY_IMPL(attend, CUDA, m) { m.impl("dropout", Composed); }
+TORCH_LIBRARY_IMPL(attend, Meta, m) { m.impl("dropout", OnMeta); }
+TORCH_LIBRARY_IMPL(attend, Autograd, m) { m.impl("dropout", WithGradient); }
+
+at::Tensor dropout(const at::Tensor& x, const at::Tensor& row_keys, double p, int64_t stream, int64_t position_offset) {
+  return p == 0 ? x : Dispatch(x, row_keys, p, stream, position_offset, false);
+}
+
+at::Tensor locked_dropout(const at::Tensor& x, const at::Tensor& row_keys, double p, int64_t stream) {
+  return p == 0 ? x : Dispatch(x, row_keys, p, stream, 0, true);
+}
+
+}  // namespace attend::ops

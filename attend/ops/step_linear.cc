@@ -1,0 +1,87 @@
+#include "attend/ops/step_linear.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+
+namespace attend::ops {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// What the uses of one weight leave behind in the backward pass.
+struct Uses : c10::intrusive_ptr_target {
+  std::vector<Tensor> x, dy;
+  std::vector<Tensor> biased_dy;  // of the uses without an addend: only these see the bias
+};
+
+c10::intrusive_ptr<Uses> UsesOf(AutogradContext* ctx) {
+  return c10::static_intrusive_pointer_cast<Uses>(ctx->saved_data["uses"].toCapsule());
+}
+
+// Sits between the weight and its uses: its backward runs after that of every use.
+struct Anchor : torch::autograd::Function<Anchor> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& weight, const Tensor& bias, const c10::intrusive_ptr<Uses>& uses) {
+    ctx->set_materialize_grads(false);
+    ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
+    return at::empty({0}, weight.options());
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list) {
+    const auto uses = UsesOf(ctx);
+    Tensor weight, bias;
+    if (!uses->x.empty()) weight = at::mm(at::cat(uses->dy).t(), at::cat(uses->x));
+    if (!uses->biased_dy.empty()) bias = at::cat(uses->biased_dy).sum(0);
+    uses->x.clear();
+    uses->dy.clear();
+    uses->biased_dy.clear();
+    return {weight, bias, Tensor()};
+  }
+};
+
+struct Use : torch::autograd::Function<Use> {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& addend, const Tensor& anchor, const Tensor& weight,
+                        const Tensor& bias, const c10::intrusive_ptr<Uses>& uses) {
+    ctx->save_for_backward({x, weight});
+    ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
+    ctx->saved_data["addend"] = addend.defined();
+    ctx->saved_data["bias"] = bias.defined();
+    return addend.defined() ? at::addmm(addend, x, weight.t()) : at::linear(x, weight, bias);
+  }
+  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    const auto saved = ctx->get_saved_variables();
+    const Tensor dy = grads[0].contiguous();
+    const auto uses = UsesOf(ctx);
+    uses->x.push_back(saved[0]);
+    uses->dy.push_back(dy);
+    const bool addend = ctx->saved_data["addend"].toBool();
+    if (!addend && ctx->saved_data["bias"].toBool()) uses->biased_dy.push_back(dy);
+    Tensor dx;
+    if (ctx->needs_input_grad(0)) dx = at::mm(dy, saved[1]);
+    return {dx, addend ? dy : Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+StepLinear::StepLinear(const Tensor& weight, const Tensor& bias) : weight_(weight), bias_(bias) {
+  if (!at::GradMode::is_enabled() || !weight.requires_grad()) return;
+  auto uses = c10::make_intrusive<Uses>();
+  anchor_ = Anchor::apply(weight, bias, uses);
+  uses_ = uses;
+  // The uses see the values only: their gradient goes through the anchor.
+  weight_ = weight.detach();
+  if (bias.defined()) bias_ = bias.detach();
+}
+
+Tensor StepLinear::operator()(const Tensor& x, const Tensor& addend) const {
+  if (!anchor_.defined()) return addend.defined() ? at::addmm(addend, x, weight_.t()) : at::linear(x, weight_, bias_);
+  return Use::apply(x, addend, anchor_, weight_, bias_, c10::static_intrusive_pointer_cast<Uses>(uses_));
+}
+
+}  // namespace attend::ops

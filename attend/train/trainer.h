@@ -1,0 +1,53 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "attend/data/model_directory.h"
+#include "attend/data/stream.h"
+#include "attend/models/sequence_model.h"
+#include "attend/models/workers.h"
+#include "attend/train/options.h"
+#include "attend/train/progress.h"
+
+namespace attend::train {
+
+// All that the trainer knows of a task.
+class Trainable {
+ public:
+  virtual ~Trainable() = default;
+  virtual nn::Module& module() = 0;
+  // Thread-safe: workers call it for slices of one batch at the same time.
+  virtual models::LossSum Loss(const data::Batch& batch, nn::Context& context) const = 0;
+  // With the module's present weights; samples: how many outputs to show.
+  virtual Validation Validate(models::Workers& workers, int64_t samples) = 0;
+  // What goes into the published model's metadata.
+  virtual data::Metadata ModelMetadata() const = 0;
+};
+
+enum class Ending { finished, interrupted };
+
+struct RunResult {
+  Ending ending = Ending::finished;
+  std::string reason;  // "30 epochs", "10 minutes", "no improvement in 10 validations", "SIGTERM"
+  int64_t step = 0;
+  double best = 0;     // of the metric
+};
+
+// Opens the endless stream of training batches at a position.
+using OpenStream = std::function<std::unique_ptr<data::PrefetchedStream>(data::Position)>;
+
+// Trains until a limit is met or a signal asks to stop; resumes from the directory's latest state when there is one, bit for bit as
+// if it had never stopped (limits in minutes excepted). `started`: seconds of the run used before this call (preparation).
+// UserError: the loss is not finite or diverges (the last good state is kept). SystemError: disk full.
+RunResult Train(Trainable& task, const TrainOptions& options, const data::ModelDirectory& directory, const OpenStream& open,
+                models::Workers& workers, Progress& progress, double started);
+
+// A rough upper bound of the memory of training, in bytes: weights, gradients, moments, averages and one batch's activations.
+int64_t EstimateMemory(const nn::Module& module, const TrainOptions& options, int64_t vocabulary, int workers);
+
+// Rows k, k + parts, ... of a batch, cut to their own longest row; target_tokens stays the whole batch's.
+data::Batch Slice(const data::Batch& batch, int64_t k, int64_t parts);
+
+}  // namespace attend::train

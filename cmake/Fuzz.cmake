@@ -1,0 +1,18 @@
+# tests/fuzz/<name>_fuzz.cc is a libFuzzer program of that name, built by clang only (preset lint, target fuzz). It is linked with the
+# layers whose headers it includes.
+file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
+add_custom_target(fuzz)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR} ${ATTEND_GENERATED})
+  target_link_libraries(${name} PRIVATE attend_flags)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
+  file(STRINGS ${source} includes REGEX "^#include \"attend/")
+  foreach(include IN LISTS includes)
+    string(REGEX REPLACE "^#include \"attend/([a-z]+)/.*" "\\1" layer "${include}")
+    target_link_libraries(${name} PRIVATE attend_${layer})
+  endforeach()
+  add_dependencies(fuzz ${name})
+endforeach()

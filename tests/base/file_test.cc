@@ -1,0 +1,117 @@
+#include "attend/base/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "attend/base/error.h"
+
+namespace attend {
+namespace {
+
+using testing::HasSubstr;
+
+class File : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (std::filesystem::temp_directory_path() / "attend-base-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  size_t Files() const {
+    return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), std::filesystem::directory_iterator()));
+  }
+  Path folder_;
+};
+
+TEST_F(File, WrittenWholeOrNotAtAll) {
+  const Path path = folder_ / "a";
+  WriteFile(path, "one");
+  {
+    AtomicFile unfinished(path);
+    unfinished.Write("two, but never committed");
+    EXPECT_EQ(ReadFile(path, "test"), "one");
+    EXPECT_EQ(Files(), 2u);
+  }
+  EXPECT_EQ(ReadFile(path, "test"), "one");
+  EXPECT_EQ(Files(), 1u);
+  AtomicFile next(path);
+  next.Write("th");
+  next.Write("ree");
+  next.Commit();
+  EXPECT_EQ(ReadFile(path, "test"), "three");
+  EXPECT_EQ(Files(), 1u);
+  EXPECT_THROW(WriteFile(folder_ / "none" / "a", "x"), SystemError);
+}
+
+TEST_F(File, TemporariesAreRecognised) {
+  AtomicFile file(folder_ / "model.safetensors");
+  const Path left = std::filesystem::directory_iterator(folder_)->path();
+  EXPECT_TRUE(AtomicFile::IsTemporary(left));
+  EXPECT_FALSE(AtomicFile::IsTemporary(folder_ / "model.safetensors"));
+}
+
+TEST_F(File, MapsAndMoves) {
+  WriteFile(folder_ / "a", "some bytes");
+  MappedFile first(folder_ / "a", "test");
+  const char* where = first.bytes().data();
+  MappedFile second = std::move(first);
+  EXPECT_EQ(second.bytes(), "some bytes");
+  EXPECT_EQ(second.bytes().data(), where);
+  WriteFile(folder_ / "empty", "");
+  EXPECT_EQ(MappedFile(folder_ / "empty", "test").bytes(), "");
+}
+
+TEST_F(File, WhatIsNotAFile) {
+  const auto message = [](const Path& path) {
+    try {
+      MappedFile file(path, "data.train.source");
+    } catch (const UserError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(message(folder_ / "absent"), HasSubstr("[data.train.source] expected a file that can be read; found " + (folder_ / "absent").string()));
+  EXPECT_THAT(message(folder_), HasSubstr("which is a folder"));
+  ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(message(folder_ / "pipe"), HasSubstr("which is a pipe"));  // and does not wait for a writer
+}
+
+TEST_F(File, ReadHasALimit) {
+  WriteFile(folder_ / "a", "12345");
+  EXPECT_EQ(ReadFile(folder_ / "a", "test", 5), "12345");
+  EXPECT_THROW(ReadFile(folder_ / "a", "test", 4), UserError);
+}
+
+TEST_F(File, Cut) {
+  WriteFile(folder_ / "log", "one\ntwo\nthree\n");
+  CutFile(folder_ / "log", 8);
+  EXPECT_EQ(ReadFile(folder_ / "log", "test"), "one\ntwo\n");
+  CutFile(folder_ / "log", 100);
+  EXPECT_EQ(ReadFile(folder_ / "log", "test"), "one\ntwo\n");
+  CutFile(folder_ / "absent", 0);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "absent"));
+}
+
+TEST_F(File, TemporaryFileHasNoName) {
+  const Descriptor file = TemporaryFile(folder_);
+  EXPECT_EQ(Files(), 0u);
+  WriteAt(file, "cd", 2, "test");
+  WriteAt(file, "ab", 0, "test");
+  EXPECT_EQ(MappedFile(file, 4).bytes(), "abcd");
+}
+
+TEST_F(File, LockExcludes) {
+  {
+    const FileLock lock(folder_ / "lock", "out", "a free folder");
+    EXPECT_THROW(FileLock(folder_ / "lock", "out", "a free folder"), UserError);
+  }
+  EXPECT_NO_THROW(FileLock(folder_ / "lock", "out", "a free folder"));
+}
+
+}  // namespace
+}  // namespace attend

@@ -1,0 +1,151 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <set>
+
+#include "attend/spec/attention_spec.h"
+#include "attend/spec/validate.h"
+
+namespace attend::spec {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Mechanisms, EveryLineSaysWhatItIsAndWhereItComesFrom) {
+  std::set<std::string> seen;
+  for (const MechanismList& list : Mechanisms()) {
+    EXPECT_FALSE(list.mechanisms.empty()) << list.name;
+    for (const Mechanism& m : list.mechanisms) {
+      EXPECT_TRUE(seen.insert(std::string(list.name) + "." + std::string(m.name)).second) << m.name << " twice";
+      EXPECT_FALSE(m.formula.empty()) << m.name;
+      EXPECT_THAT(std::string(m.source), ::testing::ContainsRegex("(19|20)[0-9][0-9]")) << m.name;
+    }
+  }
+  EXPECT_TRUE(seen.contains("scores.additive"));
+  EXPECT_TRUE(seen.contains("fusions.conditional"));
+}
+
+TEST(Mechanisms, NamesAndValuesAgree) {
+  EXPECT_EQ(Name(Score::additive), "additive");
+  EXPECT_EQ(Name(Fusion::feed), "feed");
+  EXPECT_EQ(ParseChoice<Cell>("cell", "gru"), Cell::gru);
+  for (const Choice& c : Choices(Score{})) EXPECT_EQ(static_cast<int>(ParseChoice<Score>("score", c.name)), c.value);
+}
+
+TEST(Mechanisms, AuthorsNamesAreAcceptedAndNeverPrinted) {
+  EXPECT_EQ(ParseChoice<Score>("score", "bahdanau"), Score::additive);
+  EXPECT_EQ(ParseChoice<Score>("score", "luong"), Score::general);
+  EXPECT_EQ(ParseChoice<Score>("score", "multiplicative"), Score::dot);
+  EXPECT_THAT(ChoiceList<Score>(), ::testing::Not(HasSubstr("luong")));
+}
+
+TEST(Mechanisms, AnUnknownNameListsWhatThereIs) {
+  try {
+    ParseChoice<Score>("score", "no_such_score");
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_STREQ(e.what(), ("[score] expected one of " + ChoiceList<Score>() + "; found no_such_score").c_str());
+  }
+}
+
+TEST(Supports, TheVariantFollowsTheList) {
+  const MechanismList* supports = nullptr;
+  for (const MechanismList& list : Mechanisms())
+    if (list.name == "supports") supports = &list;
+  ASSERT_NE(supports, nullptr);
+  ASSERT_EQ(std::variant_size_v<Support>, supports->mechanisms.size());
+  std::set<std::string_view> kinds;
+  ForEachCombination([&](const AttentionSpec& s) {
+    std::visit([&](const auto& support) {
+      EXPECT_EQ(support.kKind, supports->mechanisms[s.support.index()].name);
+      kinds.insert(support.kKind);
+    }, s.support);
+  });
+  EXPECT_EQ(kinds.size(), supports->mechanisms.size());
+}
+
+TEST(Validate, EveryCombinationOfDefaultsIsLegalOrSaysWhyNot) {
+  int combinations = 0;
+  std::set<std::string> seen;
+  ForEachCombination([&](const AttentionSpec& s) {
+    combinations++;
+    seen.insert(std::string(Name(s.score)) + "/" + std::to_string(s.support.index()) + "/" + std::to_string(s.causal) + "/" +
+                std::string(Name(s.normaliser)) + "/" + std::string(Name(s.readout)));
+    bool broken = false;
+    for (const Rule& rule : Rules()) broken |= rule.broken(s);
+    EXPECT_EQ(Validate(s).has_value(), broken);
+  });
+  EXPECT_EQ(static_cast<int>(seen.size()), combinations);
+  EXPECT_EQ(combinations, static_cast<int>(Choices(Score{}).size() * std::variant_size_v<Support> * 2 * Choices(Normaliser{}).size() *
+                                           Choices(Readout{}).size()));
+}
+
+// Each rule is broken by one spec here, and by that rule first.
+TEST(Validate, EachRuleIsReachedAndSaysWhy) {
+  AttentionSpec none, heads, dropout, not_a_number, window, causal;
+  none.heads = 0;
+  heads.heads = 8;
+  heads.key_value_heads = 3;
+  dropout.dropout = 1.5;
+  not_a_number.dropout = std::numeric_limits<double>::quiet_NaN();
+  window.support = WindowSupport{-1, 2};
+  causal.causal = true;
+  causal.support = WindowSupport{3, 2};
+  std::set<std::string_view> reached;
+  for (const AttentionSpec& s : {none, heads, dropout, not_a_number, window, causal}) {
+    const auto why = Validate(s);
+    ASSERT_TRUE(why);
+    for (const Rule& rule : Rules())
+      if (rule.broken(s)) {
+        EXPECT_THAT(*why, HasSubstr(std::string(rule.expected)));
+        EXPECT_THAT(*why, HasSubstr(std::string(rule.reason)));
+        reached.insert(rule.expected);
+        break;
+      }
+    EXPECT_THROW(RequireValid("attention", s), UserError);
+  }
+  EXPECT_EQ(reached.size(), Rules().size());
+  EXPECT_EQ(*Validate(heads), "expected key_value_heads that divide heads; found heads 8, key_value_heads 3 (each key/value head serves the "
+                              "same number of query heads)");
+}
+
+TEST(Validate, AcceptsGroupedHeadsAndCausalWindows) {
+  AttentionSpec s;
+  s.heads = 8;
+  s.key_value_heads = 2;
+  s.causal = true;
+  s.support = WindowSupport{4, 0};
+  EXPECT_FALSE(Validate(s));
+  s.support = WindowSupport{4, std::nullopt};  // unbounded on the right: causal bounds it
+  EXPECT_FALSE(Validate(s));
+  EXPECT_EQ(s.KeyValueHeads(), 2);
+  s.key_value_heads = 0;
+  EXPECT_EQ(s.KeyValueHeads(), 8);
+}
+
+// Stands for the machinery of options: the declaration compiles against any visitor and names every field once.
+struct Names {
+  std::vector<std::string> names;
+  struct Rest {
+    Rest& Range(double, double) { return *this; }
+  };
+  template <class T>
+  Rest operator()(const char* name, T, const char* help) {
+    EXPECT_GT(std::string(help).size(), 5u);
+    names.push_back(name);
+    return {};
+  }
+};
+
+TEST(Declare, NamesEveryFieldOnce) {
+  Names fields;
+  AttentionSpec::Declare(fields);
+  EXPECT_THAT(fields.names, ::testing::ElementsAre("score", "support", "causal", "normaliser", "readout", "heads", "key_value_heads", "dropout"));
+  Names window;
+  WindowSupport::Declare(window);
+  EXPECT_THAT(window.names, ::testing::ElementsAre("left", "right"));
+}
+
+}  // namespace
+}  // namespace attend::spec
