@@ -4,7 +4,7 @@
 
 build:  ## the program build/attend, its libraries, the Python package
 	@tools/bootstrap.sh build
-	@tools/build.sh release
+	@tools/build.sh release products
 
 test:  ## everything that must hold: tests, sanitizers, fuzzers, format, lint
 	@tools/bootstrap.sh build test
@@ -18,7 +18,7 @@ demo: build  ## learns to read dates in three minutes and shows what it looks at
 	@examples/dates/demo.sh
 
 bench:  ## the benchmarks; every run leaves docs/results/<name>.json
-	@tools/bootstrap.sh build bench
+	@tools/bootstrap.sh build test
 	@tools/build.sh release
 	@tools/bench.sh
 

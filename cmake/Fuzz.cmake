@@ -1,5 +1,5 @@
 # tests/fuzz/<name>_fuzz.cc is a libFuzzer program of that name, built by clang only (preset lint, target fuzz). It is linked with the
-# layers whose headers it includes.
+# layers whose headers (or whose tests' headers) it includes.
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
 add_custom_target(fuzz)
 foreach(source IN LISTS sources)
@@ -9,9 +9,9 @@ foreach(source IN LISTS sources)
   target_link_libraries(${name} PRIVATE attend_flags)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${source})
-  file(STRINGS ${source} includes REGEX "^#include \"attend/")
+  file(STRINGS ${source} includes REGEX "^#include \"(attend|tests)/")
   foreach(include IN LISTS includes)
-    string(REGEX REPLACE "^#include \"attend/([a-z]+)/.*" "\\1" layer "${include}")
+    string(REGEX REPLACE "^#include \"(attend|tests)/([a-z]+)/.*" "\\2" layer "${include}")
     target_link_libraries(${name} PRIVATE attend_${layer})
   endforeach()
   add_dependencies(fuzz ${name})

@@ -6,6 +6,8 @@ set(CMAKE_INSTALL_LIBDIR lib)  # the program finds its libraries in ../lib, on e
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
+add_custom_target(products)  # what `make build` builds
+
 # attend_product(attend base config ...): the shared library of those layers that have sources.
 function(attend_product name)
   set(objects "")
@@ -28,6 +30,7 @@ function(attend_product name)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX INSTALL_RPATH $ORIGIN)
   target_link_libraries(${name} PRIVATE attend_flags ${libraries})
   target_link_options(${name} PRIVATE -Wl,--no-undefined -Wl,--as-needed)
+  add_dependencies(products ${name})
   install(TARGETS ${name} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endfunction()
 
@@ -59,6 +62,7 @@ if(TARGET attend AND EXISTS ${PROJECT_SOURCE_DIR}/attend/cli/main.cc)
   target_link_libraries(attend_program PRIVATE attend_flags attend yaml-cpp ${CMAKE_DL_LIBS})
   target_link_options(attend_program PRIVATE -Wl,--as-needed)
   set_target_properties(attend_program PROPERTIES OUTPUT_NAME attend BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN;$ORIGIN/../lib")
+  add_dependencies(products attend_program)
   install(TARGETS attend_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 include(Install)

@@ -53,8 +53,9 @@ void CheckRecord(const Type& record);
 
 template <class T>
 struct Describe {
-  static_assert(std::is_enum_v<T> || requires { T::kKind; } || requires(Declarer<T>& d) { T::Declare(d); },
-                "not a type of option: see attend/config/declare.h");
+  static_assert(
+      std::is_enum_v<T> || requires { T::kKind; } || requires(Declarer<T>& d) { T::Declare(d); },
+      "not a type of option: see attend/config/declare.h");
 
   static void Fill(Type& type) {
     if constexpr (std::is_enum_v<T>) {

@@ -20,7 +20,8 @@ void Compare(const Node* a, const Node* b, const std::string& path, std::vector<
       if (!a->Find(b->keys[i])) Compare(nullptr, &b->items[i], Join(path, b->keys[i]), out);
   } else if (a && b && a->is_list() && b->is_list()) {
     for (size_t i = 0; i < std::max(a->items.size(), b->items.size()); ++i) {
-      Compare(i < a->items.size() ? &a->items[i] : nullptr, i < b->items.size() ? &b->items[i] : nullptr, Join(path, std::to_string(i)), out);
+      Compare(i < a->items.size() ? &a->items[i] : nullptr, i < b->items.size() ? &b->items[i] : nullptr, Join(path, std::to_string(i)),
+              out);
     }
   } else if (!a || !b || text(a) != text(b)) {
     out.push_back({path, text(a), text(b)});

@@ -14,7 +14,9 @@ namespace {
 bool IsPlain(std::string_view text) {
   constexpr std::array<std::string_view, 9> kWords = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"};
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '/'; };
-  const auto inner = [&](char c) { return letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == '@' || c == '%'; };
+  const auto inner = [&](char c) {
+    return letter(c) || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == '@' || c == '%';
+  };
   if (text.empty() || !letter(text[0]) || !std::all_of(text.begin(), text.end(), inner)) return false;
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -53,8 +55,12 @@ std::string Quoted(std::string_view text) {
 
 void Flow(const Node& node, std::string& out) {
   switch (node.kind) {
-    case Node::Kind::null: out += "null"; return;
-    case Node::Kind::scalar: out += node.quoted && !IsPlain(node.text) ? Quoted(node.text) : node.text; return;
+    case Node::Kind::null:
+      out += "null";
+      return;
+    case Node::Kind::scalar:
+      out += node.quoted && !IsPlain(node.text) ? Quoted(node.text) : node.text;
+      return;
     case Node::Kind::list:
     case Node::Kind::map:
       out += node.is_map() ? "{" : "[";
@@ -69,7 +75,8 @@ void Flow(const Node& node, std::string& out) {
 
 bool IsBlock(const Node& node) {
   if (node.is_map()) return !node.items.empty();
-  return node.is_list() && std::any_of(node.items.begin(), node.items.end(), [](const Node& item) { return item.is_map() && !item.items.empty(); });
+  return node.is_list() &&
+         std::any_of(node.items.begin(), node.items.end(), [](const Node& item) { return item.is_map() && !item.items.empty(); });
 }
 
 // Lines of a map or list, each after `indent` spaces but for the first, whose place the caller has reached.

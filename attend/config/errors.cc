@@ -18,7 +18,8 @@ std::string Shown(std::string_view text) {
     const utf8::CodePoint point = utf8::Next(text);
     if (!point.valid || point.value < 0x20 || (point.value >= 0x7F && point.value < 0xA0)) {
       char escape[8];
-      std::snprintf(escape, sizeof escape, "\\x%02X", static_cast<unsigned>(point.valid ? point.value : static_cast<unsigned char>(text[0])));
+      std::snprintf(escape, sizeof escape, "\\x%02X",
+                    static_cast<unsigned>(point.valid ? point.value : static_cast<unsigned char>(text[0])));
       out += text[0] == '\n' ? "\\n" : text[0] == '\t' ? "\\t" : escape;
       text.remove_prefix(point.length);
     } else {

@@ -8,7 +8,7 @@
 namespace attend::config::internal {
 namespace {
 
-// One paragraph in two columns.
+// Lines in two columns.
 class Page {
  public:
   explicit Page(int width) : width_(static_cast<size_t>(std::max(width, kLeast))) {}
@@ -69,7 +69,7 @@ void FieldRows(Page& page, const Spot& record, const Field& field, const std::st
   constexpr size_t kDefaultWidth = 40;
   const Type& type = field.type();
   std::vector<std::string> facts;
-  if (field.required()) facts.push_back("required");
+  if (field.required()) facts.emplace_back("required");
   const std::string value = DefaultText(record, field, kDefaultWidth);
   if (!value.empty() && !field.required()) facts.push_back("default " + value);
   if (!field.unit().empty()) facts.push_back(field.unit());

@@ -25,12 +25,16 @@ std::vector<std::string_view> Split(std::string_view path) {
 // Whether a bare word for this type is text, which a flag gives as it stands.
 bool TakesText(const Type& type) {
   switch (type.form) {
-    case Form::text: return true;
+    case Form::text:
+      return true;
     case Form::optional:
     case Form::box:
-    case Form::one_or_many: return TakesText(type.element());
-    case Form::record: return !type.shorthand.empty() && TakesText(type.Find(type.shorthand)->type());
-    default: return false;
+    case Form::one_or_many:
+      return TakesText(type.element());
+    case Form::record:
+      return !type.shorthand.empty() && TakesText(type.Find(type.shorthand)->type());
+    default:
+      return false;
   }
 }
 
@@ -51,9 +55,7 @@ Node ParseValue(const Type& type, const Override& set, int flag) {
   return parsed;
 }
 
-bool FromFlags(const Node& node) {
-  return node.origin.flag >= 0 || std::any_of(node.items.begin(), node.items.end(), FromFlags);
-}
+bool FromFlags(const Node& node) { return node.origin.flag >= 0 || std::any_of(node.items.begin(), node.items.end(), FromFlags); }
 
 // Drops what flags did not say; a list of which flags said a part stays whole.
 void KeepFlags(Node& node) {
@@ -111,10 +113,14 @@ class Layer {
 
   void Step() {
     switch (type_->form) {
-      case Form::record: return Record(*type_, nullptr);
-      case Form::variant: return Variant();
-      case Form::list: return List();
-      case Form::one_or_many: return OneOrMany();
+      case Form::record:
+        return Record(*type_, nullptr);
+      case Form::variant:
+        return Variant();
+      case Form::list:
+        return List();
+      case Form::one_or_many:
+        return OneOrMany();
       default:
         Fail(path_ + " to be one " + type_->Describe() + ", without options of its own", Shown(parts_[next_]) + Place());
     }

@@ -93,8 +93,8 @@ class Writer {
         for (const std::string& name : choices->Names()) form += " " + Code(name);
       }
       const std::string value = field->required() ? "required" : Code(Cell(DefaultText(record, *field, kDefaultWidth)));
-      out_ += "| " + Code(field->name()) + " | " + form + " | " + (value == "`unset`" ? "unset" : value) + " | " + field->bounds().Text() + " | " +
-              Cell(field->unit()) + " | " + Cell(field->help()) + " |\n";
+      out_ += "| " + Code(field->name()) + " | " + form + " | " + (value == "`unset`" ? "unset" : value) + " | " + field->bounds().Text() +
+              " | " + Cell(field->unit()) + " | " + Cell(field->help()) + " |\n";
     }
     for (const Field* field : Listed(*record.type)) Choices(*field);
   }
@@ -103,7 +103,8 @@ class Writer {
     const Type* choices = ChoicesOf(field.type());
     if (!choices || !ExplainsChoices(*choices)) return;
     out_ += "\n" + Code(field.name()) + ":\n\n";
-    for (const Choice& c : choices->choices) out_ += "- " + Code(std::string(c.name)) + (c.help.empty() ? "" : ": " + std::string(c.help)) + "\n";
+    for (const Choice& c : choices->choices)
+      out_ += "- " + Code(std::string(c.name)) + (c.help.empty() ? "" : ": " + std::string(c.help)) + "\n";
   }
 
   void Link(const Below& below, const std::string& path) {

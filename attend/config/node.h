@@ -20,8 +20,8 @@ struct Node {
   enum class Kind { null, scalar, list, map };
 
   Kind kind = Kind::null;
-  std::string text;    // scalar
-  bool quoted = false;  // scalar: written in quotes, or to be
+  std::string text;               // scalar
+  bool quoted = false;            // scalar: written in quotes, or to be
   std::vector<std::string> keys;  // map: names of the items, without duplicates
   std::vector<Node> items;        // list, map
   Origin origin;

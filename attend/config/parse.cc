@@ -151,7 +151,7 @@ class Builder : public YAML::EventHandler {
   const Where& where_;
   Node root_;
   std::vector<Node> open_;
-  std::vector<int> key_lines_;      // of the keys of the open maps
+  std::vector<int> key_lines_;     // of the keys of the open maps
   std::vector<size_t> first_key_;  // per open node: where its keys begin in key_lines_
   size_t nodes_ = 0;
   int documents_ = 0;

@@ -12,17 +12,20 @@ class Collector {
   void Visit(const Type& type, const std::string& path) {
     switch (type.form) {
       case Form::optional:
-      case Form::box: return Visit(type.element(), path);
+      case Form::box:
+        return Visit(type.element(), path);
       case Form::list:
       case Form::one_or_many:
         if (type.element().IsScalar()) return Add(path);
         return Visit(type.element(), type.form == Form::list ? Join(path, "0") : path);
-      case Form::record: return Record(type, path);
+      case Form::record:
+        return Record(type, path);
       case Form::variant:
         Add(Join(path, "kind"));
         for (TypeRef alternative : type.alternatives) Record(alternative(), path);
         return;
-      default: return Add(path);
+      default:
+        return Add(path);
     }
   }
 

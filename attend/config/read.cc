@@ -7,6 +7,7 @@
 #include "attend/config/lay.h"
 #include "attend/config/number.h"
 #include "attend/config/options.h"
+#include "attend/config/outline.h"
 
 namespace attend::config {
 namespace {
@@ -19,17 +20,24 @@ class Reader {
 
   void Value(const Type& type, void* value, const Node* node, const Field* field) {
     switch (type.form) {
-      case Form::record: return Record(type, nullptr, value, node);
-      case Form::variant: return Variant(type, value, node);
-      default: break;
+      case Form::record:
+        return Record(type, nullptr, value, node);
+      case Form::variant:
+        return Variant(type, value, node);
+      default:
+        break;
     }
     if (!node) return;
     switch (type.form) {
       case Form::optional:
-      case Form::box: return Holder(type, value, *node, field);
-      case Form::list: return List(type, value, *node, field);
-      case Form::one_or_many: return OneOrMany(type, value, *node, field);
-      default: return Scalar(type, value, *node, field);
+      case Form::box:
+        return Holder(type, value, *node, field);
+      case Form::list:
+        return List(type, value, *node, field);
+      case Form::one_or_many:
+        return OneOrMany(type, value, *node, field);
+      default:
+        return Scalar(type, value, *node, field);
     }
   }
 
@@ -55,7 +63,10 @@ class Reader {
       const Field* shorthand = variant || type.shorthand.empty() ? nullptr : type.Find(type.shorthand);
       const bool lists = shorthand && (shorthand->type().form == Form::list || shorthand->type().form == Form::one_or_many);
       if (!shorthand || (node->is_list() && !lists)) FailType("a map of options", *node);
-      for (const Field& field : type.fields) Below(field.name(), field.type(), field.Of(value), &field == shorthand ? node : Given(field, nullptr), &field);
+      for (const Field& field : type.fields) {
+        const Node* given = &field == shorthand ? node : nullptr;
+        Below(field.name(), field.type(), field.Of(value), Given(field, given), &field);
+      }
       return;
     }
     if (node) CheckKeys(type, variant, *node);
@@ -116,6 +127,7 @@ class Reader {
 
   void OneOrMany(const Type& type, void* value, const Node& node, const Field* field) {
     if (node.is_list()) return Elements(type, value, node, field);
+    if (node.is_null() && HasOptions(type)) return;  // as for a record: all defaults
     type.resize(value, 1, true);
     Value(type.element(), type.at(value, 0), &node, field);
   }
@@ -129,11 +141,21 @@ class Reader {
     if (type.form == Form::choice) return Choice(type, value, node);
     if (!node.is_scalar()) FailType(type.form == Form::boolean || type.form == Form::text ? type.Describe() : Article(type), node);
     switch (type.form) {
-      case Form::text: *static_cast<std::string*>(value) = node.text; return;
-      case Form::boolean: *static_cast<bool*>(value) = Boolean(type, node); return;
-      case Form::int32: *static_cast<int32_t*>(value) = Integer<int32_t>(type, node, field); return;
-      case Form::int64: *static_cast<int64_t*>(value) = Integer<int64_t>(type, node, field); return;
-      default: *static_cast<double*>(value) = Real(type, node, field); return;
+      case Form::text:
+        *static_cast<std::string*>(value) = node.text;
+        return;
+      case Form::boolean:
+        *static_cast<bool*>(value) = Boolean(type, node);
+        return;
+      case Form::int32:
+        *static_cast<int32_t*>(value) = Integer<int32_t>(type, node, field);
+        return;
+      case Form::int64:
+        *static_cast<int64_t*>(value) = Integer<int64_t>(type, node, field);
+        return;
+      default:
+        *static_cast<double*>(value) = Real(type, node, field);
+        return;
     }
   }
 

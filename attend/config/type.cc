@@ -18,7 +18,8 @@ bool Bounds::Contains(long double x) const {
 
 std::string Bounds::Text() const {
   if (low && high) {
-    return std::string("in ") + (low->open ? "(" : "[") + NumberText(low->value) + ", " + NumberText(high->value) + (high->open ? ")" : "]");
+    return std::string("in ") + (low->open ? "(" : "[") + NumberText(low->value) + ", " + NumberText(high->value) +
+           (high->open ? ")" : "]");
   }
   if (low) return (low->open ? "> " : ">= ") + NumberText(low->value);
   if (high) return (high->open ? "< " : "<= ") + NumberText(high->value);
@@ -47,18 +48,31 @@ std::vector<std::string> Type::Names() const {
 
 std::string Type::Describe() const {
   switch (form) {
-    case Form::boolean: return "true or false";
+    case Form::boolean:
+      return "true or false";
     case Form::int32:
-    case Form::int64: return "integer";
-    case Form::real: return "number";
-    case Form::text: return "text";
-    case Form::choice: return "choice";
+    case Form::int64:
+      return "integer";
+    case Form::real:
+      return "number";
+    case Form::text:
+      return "text";
+    case Form::choice:
+      return "choice";
     case Form::optional:
-    case Form::box: return element().Describe();
-    case Form::list: return "list of " + element().Describe();
-    case Form::one_or_many: return element().Describe() + " or a list";
-    case Form::record: return "options";
-    case Form::variant: return "kind";
+    case Form::box:
+      return element().Describe();
+    case Form::list: {
+      const std::string one = element().Describe();
+      const bool counted = one == "integer" || one == "number" || one == "choice" || one == "kind";
+      return "list of " + one + (counted ? "s" : "");
+    }
+    case Form::one_or_many:
+      return element().Describe() + " or a list";
+    case Form::record:
+      return "options";
+    case Form::variant:
+      return "kind";
   }
   return "";
 }
@@ -67,13 +81,15 @@ void internal::CheckRecord(const Type& record) {
   const auto fail = [](const std::string& what) { throw std::logic_error("declaration of options: " + what); };
   for (size_t i = 0; i < record.fields.size(); ++i) {
     const std::string& name = record.fields[i].name();
-    const bool plain = !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) &&
-                       std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::islower(c) || std::isdigit(c) || c == '_'; });
+    const bool plain =
+        !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) &&
+        std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::islower(c) || std::isdigit(c) || c == '_'; });
     if (!plain) fail("a name is lower_snake_case, not " + name);
     if (record.Find(name) != &record.fields[i]) fail(name + " is declared twice");
     if (name == "kind" && !record.kind.empty()) fail("an alternative of a variant cannot have an option kind");
   }
-  if (!record.shorthand.empty() && !record.Find(record.shorthand)) fail("no option of the name of the shorthand " + std::string(record.shorthand));
+  if (!record.shorthand.empty() && !record.Find(record.shorthand))
+    fail("no option of the name of the shorthand " + std::string(record.shorthand));
 }
 
 }  // namespace attend::config

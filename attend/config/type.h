@@ -109,9 +109,9 @@ struct Type {
   void (*select)(void*, int) = nullptr;  // variant: its default value
 
   const void* At(const void* value, size_t i) const { return at(const_cast<void*>(value), i); }
-  const Field* Find(std::string_view name) const;       // record
+  const Field* Find(std::string_view name) const;        // record
   const Type* Alternative(std::string_view name) const;  // variant
-  std::vector<std::string> Names() const;                 // record: fields; choice; variant: kinds
+  std::vector<std::string> Names() const;                // record: fields; choice; variant: kinds
   bool IsScalar() const { return form <= Form::choice; }
   // "integer", "list of numbers", "text or null": for help and docs.
   std::string Describe() const;

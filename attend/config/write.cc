@@ -32,18 +32,28 @@ std::string ChoiceName(const Type& type, int value) {
 
 Node ToTree(const Type& type, const void* value) {
   switch (type.form) {
-    case Form::boolean: return Node::Scalar(*static_cast<const bool*>(value) ? "true" : "false");
-    case Form::int32: return Node::Scalar(std::to_string(*static_cast<const int32_t*>(value)));
-    case Form::int64: return Node::Scalar(std::to_string(*static_cast<const int64_t*>(value)));
-    case Form::real: return Node::Scalar(NumberText(*static_cast<const double*>(value)));
-    case Form::text: return Node::Scalar(*static_cast<const std::string*>(value), true);
-    case Form::choice: return Node::Scalar(ChoiceName(type, type.index(value)), true);
+    case Form::boolean:
+      return Node::Scalar(*static_cast<const bool*>(value) ? "true" : "false");
+    case Form::int32:
+      return Node::Scalar(std::to_string(*static_cast<const int32_t*>(value)));
+    case Form::int64:
+      return Node::Scalar(std::to_string(*static_cast<const int64_t*>(value)));
+    case Form::real:
+      return Node::Scalar(NumberText(*static_cast<const double*>(value)));
+    case Form::text:
+      return Node::Scalar(*static_cast<const std::string*>(value), true);
+    case Form::choice:
+      return Node::Scalar(ChoiceName(type, type.index(value)), true);
     case Form::optional:
-    case Form::box: return type.size(value) ? ToTree(type.element(), type.At(value, 0)) : Node::Null();
+    case Form::box:
+      return type.size(value) ? ToTree(type.element(), type.At(value, 0)) : Node::Null();
     case Form::list:
-    case Form::one_or_many: return List(type, value);
-    case Form::record: return Record(type, value);
-    case Form::variant: return Record(type.alternatives[static_cast<size_t>(type.index(value))](), type.At(value, 0));
+    case Form::one_or_many:
+      return List(type, value);
+    case Form::record:
+      return Record(type, value);
+    case Form::variant:
+      return Record(type.alternatives[static_cast<size_t>(type.index(value))](), type.At(value, 0));
   }
   return Node::Null();
 }

@@ -76,7 +76,9 @@ std::vector<std::vector<int32_t>> CutBatches(const std::vector<Example>& example
   std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
     const Example &x = examples[static_cast<size_t>(a)], &y = examples[static_cast<size_t>(b)];
     const size_t last = x.ids.size() - 1;
-    return Length(x, last) != Length(y, last) ? Length(x, last) > Length(y, last) : Length(x, 0) > Length(y, 0);
+    if (Length(x, last) != Length(y, last)) return Length(x, last) > Length(y, last);
+    // Up and down in turn: a batch that reaches over two target lengths has source rows of one length.
+    return Length(x, last) % 2 ? Length(x, 0) > Length(y, 0) : Length(x, 0) < Length(y, 0);
   });
   std::vector<std::vector<int32_t>> batches;
   int64_t longest = 0;

@@ -42,7 +42,8 @@ struct BatchSize {
   int64_t sentences = 0;
 };
 
-// Sorts by the last side's length, then the first's, longest first (ties: given order), and cuts: each inner list is a batch of indices.
+// Sorts by the last side's length, longest first, and among equals by the first side's, rising and falling in turn (ties: given order),
+// and cuts: each inner list is a batch of indices.
 std::vector<std::vector<int32_t>> CutBatches(const std::vector<Example>& examples, const BatchSize& size);
 
 // Pads the chosen examples into a batch: one IdField a side; with links, the FloatField "alignment" (rows, target length, source length):

@@ -32,7 +32,7 @@ struct DataOptions {
   int64_t hold_out_lines = 1000;
   int64_t max_length = 250;
   int64_t max_bytes = 20000;
-  int64_t window = 8192;
+  int64_t window = 32768;
   std::string cache;
 
   template <class F>
@@ -42,9 +42,13 @@ struct DataOptions {
     field("hold_out", &DataOptions::hold_out, "share of the training lines held out when there is no valid").Range(0.0, 0.5);
     field("hold_out_lines", &DataOptions::hold_out_lines, "the most that is held out").Min(1).Unit("lines");
     field("max_length", &DataOptions::max_length, "training lines with more tokens on either side are skipped and counted").Min(1).Unit("tokens");
-    field("max_bytes", &DataOptions::max_bytes, "lines with more bytes on either side are skipped and counted").Min(1).Unit("bytes");
-    field("window", &DataOptions::window, "lines of the shuffled order within which batches are bucketed by length").Min(1).Unit("lines");
-    field("cache", &DataOptions::cache, "folder for unpacked gzip files and temporary indices; default: attend in the user's cache folder");
+    field("max_bytes", &DataOptions::max_bytes, "lines with more bytes on either side are skipped and counted").Min(1).Unit("bytes").Advanced();
+    field("window", &DataOptions::window, "lines of the shuffled order within which batches are bucketed by length")
+        .Min(1)
+        .Unit("lines")
+        .Advanced();
+    field("cache", &DataOptions::cache, "folder for unpacked gzip files and temporary indices; default: attend in the user's cache folder")
+        .Advanced();
   }
 };
 

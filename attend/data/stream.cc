@@ -1,7 +1,6 @@
 #include "attend/data/stream.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "attend/base/error.h"
 #include "attend/data/permutation.h"
@@ -25,73 +24,81 @@ BatchStream::BatchStream(Corpus corpus, std::vector<Side> sides, StreamOptions o
   }
 }
 
-// Encodes and cuts the window at position_.
-void BatchStream::Load() {
-  const Permutation shuffle(corpus_.size(), ShuffleKey(options_.seed, "data:shuffle", position_.epoch, 0));
-  examples_.clear();
+BatchStream::Window BatchStream::MakeWindow(int64_t epoch, int64_t number) const {
+  Window window;
+  window.epoch = epoch + number / windows_;
+  window.number = number % windows_;
+  window.begin = window.next = corpus_.size() * window.number / windows_;
+  window.end = corpus_.size() * (window.number + 1) / windows_;
+  return window;
+}
+
+void BatchStream::Encode(Window& window, int64_t count) const {
+  const Permutation shuffle(corpus_.size(), ShuffleKey(options_.seed, "data:shuffle", window.epoch, 0));
   std::vector<std::string_view> texts(sides_.size());
-  const int64_t last = FirstOf(position_.window + 1);
-  for (int64_t i = FirstOf(position_.window); i < last; i++) {
-    const int64_t e = options_.shuffle ? shuffle(i) : i;
+  for (const int64_t last = std::min(window.next + count, window.end); window.next < last; window.next++) {
+    const int64_t e = options_.shuffle ? shuffle(window.next) : window.next;
     for (size_t side = 0; side < sides_.size(); side++) texts[side] = corpus_.Text(e, static_cast<int>(side));
-    Example example = EncodeExample(texts, sides_, corpus_.Line(e), options_.seed, position_.epoch, options_.links);
+    Example example = EncodeExample(texts, sides_, corpus_.Line(e), options_.seed, window.epoch, options_.links);
     const bool usable = std::all_of(example.ids.begin(), example.ids.end(), [&](const std::vector<int32_t>& ids) {
       return ids.size() > 1 && static_cast<int64_t>(ids.size()) - 1 <= options_.max_length;
     });
     if (!usable) continue;
     if (options_.links) example.links = corpus_.Links(e);
-    examples_.push_back(std::move(example));
+    window.examples.push_back(std::move(example));
   }
-  batches_ = CutBatches(examples_, options_.size);
-  if (options_.shuffle) {
-    std::vector<std::vector<int32_t>> ordered(batches_.size());
-    const Permutation order(static_cast<int64_t>(batches_.size()), ShuffleKey(options_.seed, "data:batches", position_.epoch, position_.window));
-    for (size_t i = 0; i < ordered.size(); i++) ordered[i] = std::move(batches_[static_cast<size_t>(order(static_cast<int64_t>(i)))]);
-    batches_ = std::move(ordered);
+}
+
+void BatchStream::Cut(Window& window) const {
+  std::vector<std::vector<int32_t>> sorted = CutBatches(window.examples, options_.size);
+  window.batches.resize(sorted.size());
+  const Permutation order(static_cast<int64_t>(sorted.size()), ShuffleKey(options_.seed, "data:batches", window.epoch, window.number));
+  for (size_t i = 0; i < sorted.size(); i++) {
+    window.batches[i] = std::move(sorted[options_.shuffle ? static_cast<size_t>(order(static_cast<int64_t>(i))) : i]);
   }
-  loaded_ = true;
 }
 
 // To the beginning of the next window.
 void BatchStream::Advance() {
-  const int64_t end = FirstOf(position_.window + 1);
-  position_.skipped += end - FirstOf(position_.window) - static_cast<int64_t>(examples_.size());
-  position_.examples = end;
+  position_.skipped += current_.end - current_.begin - static_cast<int64_t>(current_.examples.size());
+  current_ = std::move(next_);
+  Encode(current_, current_.end - current_.next);
+  Cut(current_);
+  next_ = MakeWindow(current_.epoch, current_.number + 1);
+  position_.epoch = current_.epoch;
+  position_.window = current_.number;
+  position_.examples = current_.begin;
   position_.batch = 0;
-  if (++position_.window == windows_) {
-    position_.window = position_.examples = 0;
-    position_.epoch++;
-  }
-  loaded_ = false;
 }
 
 Batch BatchStream::Next() {
-  for (int64_t empty = 0;; empty++) {
-    if (!loaded_) Load();
-    if (position_.batch < static_cast<int64_t>(batches_.size())) break;
+  if (current_.end == 0) {  // the first call
+    current_ = MakeWindow(position_.epoch, position_.window);
+    Encode(current_, current_.end - current_.begin);
+    Cut(current_);
+    next_ = MakeWindow(current_.epoch, current_.number + 1);
+  }
+  for (int64_t empty = 0; position_.batch >= static_cast<int64_t>(current_.batches.size()); empty++) {
     if (empty > windows_) {
       throw UserError("data.max_length", "a length that some line stays within", std::to_string(options_.max_length) + " tokens, which every line exceeds");
     }
     Advance();
   }
-  std::vector<int32_t> rows = batches_[static_cast<size_t>(position_.batch)];
-  const auto all = static_cast<int64_t>(rows.size());
-  int64_t target_tokens = 0;
-  for (int32_t row : rows) target_tokens += static_cast<int64_t>(examples_[static_cast<size_t>(row)].ids.back().size());
-  if (options_.world > 1) {
-    std::vector<int32_t> own;
-    for (auto i = static_cast<size_t>(options_.rank); i < rows.size(); i += static_cast<size_t>(options_.world)) own.push_back(rows[i]);
-    rows = std::move(own);
-  }
-  Batch batch = MakeBatch(examples_, rows, sides_, options_.links);
+  const std::vector<int32_t>& all = current_.batches[static_cast<size_t>(position_.batch)];
+  std::vector<int32_t> rows;
+  for (auto i = static_cast<size_t>(options_.rank); i < all.size(); i += static_cast<size_t>(options_.world)) rows.push_back(all[i]);
+  Batch batch = MakeBatch(current_.examples, rows, sides_, options_.links);
   batch.position = position_.batches;
   batch.epoch = position_.epoch;
-  batch.target_tokens = target_tokens;
+  batch.target_tokens = 0;
+  for (int32_t row : all) batch.target_tokens += static_cast<int64_t>(current_.examples[static_cast<size_t>(row)].ids.back().size());
 
+  const auto batches = static_cast<int64_t>(current_.batches.size());
   position_.batches++;
   position_.batch++;
-  position_.examples += all;
-  if (position_.batch == static_cast<int64_t>(batches_.size())) Advance();
+  position_.examples += static_cast<int64_t>(all.size());
+  Encode(next_, (next_.end - next_.begin + batches - 1) / batches);
+  if (position_.batch == batches) Advance();
   return batch;
 }
 

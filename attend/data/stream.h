@@ -21,7 +21,7 @@ struct Position {
 struct StreamOptions {
   BatchSize size;
   int64_t max_length = 250;  // tokens a side, the end symbol not counted; longer examples are skipped and counted
-  int64_t window = 8192;     // examples; see DataOptions
+  int64_t window = 32768;     // examples; see DataOptions
   uint64_t seed = 1;
   bool shuffle = true;       // false: file order by windows, longest batch of each window first
   bool links = false;        // make the field "alignment"
@@ -29,8 +29,9 @@ struct StreamOptions {
 };
 
 // The endless stream of batches of a corpus: each epoch a new keyed shuffle of all examples, taken window by window; a window is encoded,
-// sorted by length, cut into batches, and these are shuffled. The stream is the same for every world size; target_tokens is the whole
-// batch's. Not thread-safe.
+// sorted by length, cut into batches, and these are shuffled. While a window's batches are taken, the next window is encoded bit by bit,
+// so that every batch costs about the same. The stream is the same for every world size; target_tokens is the whole batch's.
+// Not thread-safe.
 class BatchStream {
  public:
   // UserError when the position lies outside the corpus.
@@ -41,8 +42,15 @@ class BatchStream {
   int64_t examples() const { return corpus_.size(); }     // an epoch
 
  private:
-  int64_t FirstOf(int64_t window) const { return corpus_.size() * window / windows_; }  // example, in shuffled order
-  void Load();
+  // One window of one epoch: examples [next, end) of the shuffled order are still to be encoded.
+  struct Window {
+    int64_t epoch = 0, number = 0, begin = 0, end = 0, next = 0;
+    std::vector<Example> examples;               // those within max_length
+    std::vector<std::vector<int32_t>> batches;  // rows of examples; in order
+  };
+  Window MakeWindow(int64_t epoch, int64_t number) const;
+  void Encode(Window& window, int64_t count) const;  // the next `count` examples
+  void Cut(Window& window) const;
   void Advance();
 
   Corpus corpus_;
@@ -50,9 +58,7 @@ class BatchStream {
   StreamOptions options_;
   Position position_;
   int64_t windows_;
-  std::vector<Example> examples_;             // of the current window, those within max_length
-  std::vector<std::vector<int32_t>> batches_;  // of the current window, in order
-  bool loaded_ = false;
+  Window current_, next_;
 };
 
 }  // namespace attend::data

@@ -15,7 +15,8 @@ bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' ||
   std::string shown;
   for (const char c : word.substr(0, kShown)) shown += c > 0x20 && c < 0x7F ? c : '?';
   if (word.size() > kShown) shown += "…";
-  throw UserError("alignment", "links i-j (sure), i?j or ipj (possible), words counted from 0", "\"" + shown + "\" in line " + std::to_string(line));
+  throw UserError("alignment", "links i-j (sure), i?j or ipj (possible), words counted from 0",
+                  "\"" + shown + "\" in line " + std::to_string(line));
 }
 
 void SortOnce(std::vector<Link>* links) {

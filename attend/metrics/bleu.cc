@@ -144,7 +144,8 @@ BleuScore ScoreBleu(const BleuStatistics& statistics, const BleuOptions& options
   return out;
 }
 
-BleuScore CorpusBleu(std::span<const std::string> outputs, std::span<const std::vector<std::string>> references, const BleuOptions& options) {
+BleuScore CorpusBleu(std::span<const std::string> outputs, std::span<const std::vector<std::string>> references,
+                     const BleuOptions& options) {
   BleuStatistics sum;
   for (const BleuStatistics& segment : AllBleuStatistics(outputs, references, options)) sum += segment;
   return ScoreBleu(sum, options);

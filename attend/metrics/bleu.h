@@ -32,8 +32,8 @@ struct BleuOptions {
 
 // All that BLEU needs of a segment or, summed, of a corpus. Resampling tests draw segments and add these.
 struct BleuStatistics {
-  int64_t system_length = 0;     // in words of the tokeniser
-  int64_t reference_length = 0;  // of the reference closest in length, the shorter one at a tie
+  int64_t system_length = 0;                           // in words of the tokeniser
+  int64_t reference_length = 0;                        // of the reference closest in length, the shorter one at a tie
   std::array<int64_t, kBleuOrder> counts{}, totals{};  // matching (clipped) and all n-grams of the output, n − 1 as index
 
   BleuStatistics& operator+=(const BleuStatistics& other);
@@ -41,8 +41,8 @@ struct BleuStatistics {
 };
 
 struct BleuScore {
-  double score = 0;                               // 0 to 100
-  std::array<double, kBleuOrder> precisions{};    // 0 to 100, smoothed
+  double score = 0;                             // 0 to 100
+  std::array<double, kBleuOrder> precisions{};  // 0 to 100, smoothed
   double brevity_penalty = 1;
   BleuStatistics statistics;
 };
@@ -53,12 +53,13 @@ BleuStatistics SegmentBleu(std::string_view output, std::span<const std::string>
 // Statistics of every segment. references[r][i] is reference r of segment i. Throws UserError for a reference file whose number
 // of lines differs, and for no segment at all.
 std::vector<BleuStatistics> AllBleuStatistics(std::span<const std::string> outputs, std::span<const std::vector<std::string>> references,
-                                           const BleuOptions& options);
+                                              const BleuOptions& options);
 
 // BLEU of summed statistics.
 BleuScore ScoreBleu(const BleuStatistics& statistics, const BleuOptions& options);
 
-BleuScore CorpusBleu(std::span<const std::string> outputs, std::span<const std::vector<std::string>> references, const BleuOptions& options);
+BleuScore CorpusBleu(std::span<const std::string> outputs, std::span<const std::vector<std::string>> references,
+                     const BleuOptions& options);
 
 // One sentence's BLEU; sacreBLEU's sentence_bleu sets effective_order.
 BleuScore SentenceBleu(std::string_view output, std::span<const std::string> references, const BleuOptions& options);

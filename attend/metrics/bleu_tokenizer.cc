@@ -67,9 +67,12 @@ std::u32string SplitWestern(std::u32string_view line) {
     else
       text += c;
   }
-  text = SubstitutedPairs(text, [](char32_t a, char32_t b) { return !IsDigit(a) && IsPointOrComma(b); }, SplitSecond);
-  text = SubstitutedPairs(text, [](char32_t a, char32_t b) { return IsPointOrComma(a) && !IsDigit(b); }, SplitFirst);
-  return SubstitutedPairs(text, [](char32_t a, char32_t b) { return IsDigit(a) && b == U'-'; }, SplitSecond);
+  text = SubstitutedPairs(
+      text, [](char32_t a, char32_t b) { return !IsDigit(a) && IsPointOrComma(b); }, SplitSecond);
+  text = SubstitutedPairs(
+      text, [](char32_t a, char32_t b) { return IsPointOrComma(a) && !IsDigit(b); }, SplitFirst);
+  return SubstitutedPairs(
+      text, [](char32_t a, char32_t b) { return IsDigit(a) && b == U'-'; }, SplitSecond);
 }
 
 std::u32string Mteval13a(std::u32string_view line) {
@@ -84,9 +87,10 @@ std::u32string Mteval13a(std::u32string_view line) {
 }
 
 std::u32string International(std::u32string_view line) {
-  std::u32string text =
-      SubstitutedPairs(line, [](char32_t a, char32_t b) { return !IsNumber(a) && IsPunctuation(b); }, SplitSecond);
-  text = SubstitutedPairs(text, [](char32_t a, char32_t b) { return IsPunctuation(a) && !IsNumber(b); }, SplitFirst);
+  std::u32string text = SubstitutedPairs(
+      line, [](char32_t a, char32_t b) { return !IsNumber(a) && IsPunctuation(b); }, SplitSecond);
+  text = SubstitutedPairs(
+      text, [](char32_t a, char32_t b) { return IsPunctuation(a) && !IsNumber(b); }, SplitFirst);
   std::u32string out;
   for (const char32_t c : text) {
     if (IsSymbol(c))

@@ -16,9 +16,7 @@ constexpr Choice kKinds[] = {
     {"alignment_error_rate", static_cast<int>(MetricKind::alignment_error_rate), "AER against gold links (Och & Ney 2003)"},
 };
 
-bool InPercent(MetricKind kind) {
-  return kind == MetricKind::bleu || kind == MetricKind::chrf || kind == MetricKind::chrf_plus_plus;
-}
+bool InPercent(MetricKind kind) { return kind == MetricKind::bleu || kind == MetricKind::chrf || kind == MetricKind::chrf_plus_plus; }
 
 std::string Quoted(std::string_view text) {
   std::string out = "\"";
@@ -61,7 +59,8 @@ std::string Line(const Metric& metric) {
 }
 
 std::string Json(const Metric& metric) {
-  std::string out = "{\"metric\": " + Quoted(Name(metric.kind)) + ", \"name\": " + Quoted(metric.name) + ", \"value\": " + Number(metric.value);
+  std::string out =
+      "{\"metric\": " + Quoted(Name(metric.kind)) + ", \"name\": " + Quoted(metric.name) + ", \"value\": " + Number(metric.value);
   if (!metric.signature.empty()) out += ", \"signature\": " + Quoted(metric.signature);
   if (!metric.details.empty()) out += ", \"details\": " + Quoted(metric.details);
   return out + "}";

@@ -11,7 +11,8 @@
 namespace attend::metrics {
 
 // Outputs and each set of references must have the same number of segments, at least one.
-inline void CheckSegments(std::string_view part, std::span<const std::string> outputs, std::span<const std::vector<std::string>> references) {
+inline void CheckSegments(std::string_view part, std::span<const std::string> outputs,
+                          std::span<const std::vector<std::string>> references) {
   if (outputs.empty()) throw UserError(part, "at least one line of output", "none");
   if (references.empty()) throw UserError(part, "at least one reference", "none");
   for (const std::vector<std::string>& lines : references) {

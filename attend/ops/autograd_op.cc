@@ -72,7 +72,7 @@ struct OnceDifferentiable : torch::autograd::Function<OnceDifferentiable> {
     return {out.begin(), out.end()};
   }
   static variable_list backward(AutogradContext*, const variable_list&) {
-    ATTEND_EXPECT(false, "attention", "a first derivative", "a second one (double backward unsupported)");
+    ATTEND_EXPECT(false, "attention", "a first derivative; found a second one (double backward unsupported)");
   }
 };
 
@@ -84,7 +84,7 @@ void AttentionAutograd(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   for (int g = 0; g < kGradients; g++) {
     const Tensor& t = Differentiable(call, static_cast<Gradient>(g));
     tracked = tracked || Tracked(t);
-    ATTEND_EXPECT(!t.defined() || !t._fw_grad(0).defined(), "attention", "reverse-mode differentiation", "forward-mode tangents");
+    ATTEND_EXPECT(!t.defined() || !t._fw_grad(0).defined(), "attention", "reverse-mode differentiation; found forward-mode tangents");
   }
   if (!tracked || !at::GradMode::is_enabled()) {
     const at::AutoDispatchBelowADInplaceOrView below;

@@ -31,19 +31,19 @@ std::optional<spec::Score> ChooseScore(const std::string& name) {
     if (c.name != name) continue;
     const auto score = static_cast<spec::Score>(c.value);
     const std::string_view instead = ScoreInstead(score);
-    ATTEND_EXPECT(instead.empty(), kPart, instead, "score ", name);
+    ATTEND_EXPECT(instead.empty(), kPart, instead, "; found score ", name);
     return score;
   }
-  ATTEND_EXPECT(false, kPart, "score one of " + OperatorScores(), name);
+  ATTEND_EXPECT(false, kPart, "score one of ", OperatorScores(), "; found ", name);
 }
 
 bool IsIndex(const at::Tensor& t) { return t.scalar_type() == at::kLong || t.scalar_type() == at::kInt; }
 
 void CheckPerRow(const char* name, const at::Tensor& t, const c10::SymInt& rows, bool may_be_scalar) {
   if (!t.defined()) return;
-  ATTEND_EXPECT(IsIndex(t), kPart, std::string(name) + " of integers", t.scalar_type());
+  ATTEND_EXPECT(IsIndex(t), kPart, name, " of integers; found ", t.scalar_type());
   const bool fits = (t.dim() == 1 && t.sym_size(0) == rows) || (may_be_scalar && t.dim() == 0);
-  ATTEND_EXPECT(fits, kPart, name, (may_be_scalar ? "() or (" : "("), rows, ")", "; found ", t.sym_sizes());
+  ATTEND_EXPECT(fits, kPart, name, (may_be_scalar ? " () or (" : " ("), rows, ")", "; found ", t.sym_sizes());
 }
 
 // `t` broadcasts to (B, Hq, Tq, Tk) without growing it.
@@ -51,53 +51,53 @@ void CheckBroadcast(const char* name, const at::Tensor& t, const Shape& s) {
   const std::array<const c10::SymInt*, 4> full = {&s.batch, &s.heads, &s.queries, &s.keys};
   bool fits = t.dim() <= 4;
   for (int64_t i = 1; fits && i <= t.dim(); i++) fits = t.sym_size(-i) == 1 || t.sym_size(-i) == *full[4 - i];
-  ATTEND_EXPECT(fits, kPart, name, "that broadcasts to (", s.batch, ", ", s.heads, ", ", s.queries, ", ", s.keys, "); found ", t.sym_sizes());
+  ATTEND_EXPECT(fits, kPart, name, " that broadcasts to (", s.batch, ", ", s.heads, ", ", s.queries, ", ", s.keys, "); found ", t.sym_sizes());
 }
 
 void CheckParameter(const std::string& name, spec::Score score, const at::Tensor& param, const c10::SymInt& dim) {
   if (ParameterOf(score) == ScoreParameter::none) {
-    ATTEND_EXPECT(!param.defined(), kPart, "no param with score " + name, "one");
+    ATTEND_EXPECT(!param.defined(), kPart, "no param with score ", name, "; found one");
     return;
   }
-  ATTEND_EXPECT(param.defined(), kPart, "a param with score " + name, "none");
-  ATTEND_EXPECT((param.dim() == 1 || param.dim() == 2) && param.sym_size(-1) == dim, kPart, "param", "(", dim, ") or (Hq, ", dim, "); found ",
+  ATTEND_EXPECT(param.defined(), kPart, "a param with score ", name, "; found none");
+  ATTEND_EXPECT((param.dim() == 1 || param.dim() == 2) && param.sym_size(-1) == dim, kPart, "param (", dim, ") or (Hq, ", dim, "); found ",
                 param.sym_sizes());
-  ATTEND_EXPECT(at::isFloatingType(param.scalar_type()), kPart, "a param of floats", param.scalar_type());
+  ATTEND_EXPECT(at::isFloatingType(param.scalar_type()), kPart, "a param of floats; found ", param.scalar_type());
 }
 
 void CheckQueryAndKey(const Call& c, Shape& s) {
-  ATTEND_EXPECT(c.query.defined() && c.key.defined(), kPart, "query and key with score " + c.score,
+  ATTEND_EXPECT(c.query.defined() && c.key.defined(), kPart, "query and key with score ", c.score, "; found ",
                 (c.query.defined() ? "no key" : "no query"));
-  ATTEND_EXPECT(!c.scores.defined(), kPart, "given scores with score given only", "score " + c.score);
-  ATTEND_EXPECT(c.query.dim() == 4, kPart, "query (B, Hq, Tq, D)", c.query.sym_sizes());
-  ATTEND_EXPECT(c.key.dim() == 4, kPart, "key (B, Hk, Tk, D)", c.key.sym_sizes());
+  ATTEND_EXPECT(!c.scores.defined(), kPart, "given scores with score given only; found score ", c.score);
+  ATTEND_EXPECT(c.query.dim() == 4, kPart, "query (B, Hq, Tq, D); found ", c.query.sym_sizes());
+  ATTEND_EXPECT(c.key.dim() == 4, kPart, "key (B, Hk, Tk, D); found ", c.key.sym_sizes());
   s.batch = c.query.sym_size(0);
   s.heads = c.query.sym_size(1);
   s.queries = c.query.sym_size(2);
   s.dim = c.query.sym_size(3);
   s.kv_heads = c.key.sym_size(1);
   s.keys = c.key.sym_size(2);
-  ATTEND_EXPECT(c.key.sym_size(3) == s.dim, kPart, "as many features in query and key", c.query.sym_sizes(), " and ", c.key.sym_sizes());
-  ATTEND_EXPECT(c.query.scalar_type() == s.dtype && c.key.scalar_type() == s.dtype, kPart, "query, key and value of one dtype",
+  ATTEND_EXPECT(c.key.sym_size(3) == s.dim, kPart, "as many features in query and key; found ", c.query.sym_sizes(), " and ", c.key.sym_sizes());
+  ATTEND_EXPECT(c.query.scalar_type() == s.dtype && c.key.scalar_type() == s.dtype, kPart, "query, key and value of one dtype; found ",
                 c.query.scalar_type(), ", ", c.key.scalar_type(), ", ", s.dtype);
-  ATTEND_EXPECT(c.query.device() == c.value.device() && c.key.device() == c.value.device(), kPart, "query, key and value on one device",
+  ATTEND_EXPECT(c.query.device() == c.value.device() && c.key.device() == c.value.device(), kPart, "query, key and value on one device; found ",
                 c.query.device(), ", ", c.key.device(), ", ", c.value.device());
   const c10::SymInt rows = c.key.sym_size(0);
   ATTEND_EXPECT(c.value.sym_size(0) == rows && c.value.sym_size(1) == s.kv_heads && c.value.sym_size(2) == s.keys, kPart,
-                "key (B, Hk, Tk, D) and value (B, Hk, Tk, Dv)", c.key.sym_sizes(), " and ", c.value.sym_sizes());
+                "key (B, Hk, Tk, D) and value (B, Hk, Tk, Dv); found ", c.key.sym_sizes(), " and ", c.value.sym_sizes());
 
   CheckParameter(c.score, *s.score, c.param, s.dim);
   if (c.param.defined() && c.param.dim() == 2)
-    ATTEND_EXPECT(c.param.sym_size(0) == s.heads, kPart, "param with one row a query head", c.param.sym_sizes(), " with ", s.heads, " heads");
-  ATTEND_EXPECT(!c.scale || c.score == "scaled_dot", kPart, "scale with score scaled_dot only", "score " + c.score);
+    ATTEND_EXPECT(c.param.sym_size(0) == s.heads, kPart, "param with one row a query head; found ", c.param.sym_sizes(), " with ", s.heads, " heads");
+  ATTEND_EXPECT(!c.scale || c.score == "scaled_dot", kPart, "scale with score scaled_dot only; found score ", c.score);
 }
 
 void CheckGivenScores(const Call& c, Shape& s) {
-  ATTEND_EXPECT(c.scores.defined(), kPart, "scores (B, Hq, Tq, Tk) with score given", "none");
+  ATTEND_EXPECT(c.scores.defined(), kPart, "scores (B, Hq, Tq, Tk) with score given; found none");
   ATTEND_EXPECT(!c.query.defined() && !c.key.defined() && !c.param.defined() && !c.scale, kPart,
-                "neither query, key, param nor scale with given scores", "one of them");
-  ATTEND_EXPECT(c.scores.dim() == 4, kPart, "scores (B, Hq, Tq, Tk)", c.scores.sym_sizes());
-  ATTEND_EXPECT(c.scores.scalar_type() == s.dtype && c.scores.device() == c.value.device(), kPart, "scores and value of one dtype and device",
+                "neither query, key, param nor scale with given scores; found one of them");
+  ATTEND_EXPECT(c.scores.dim() == 4, kPart, "scores (B, Hq, Tq, Tk); found ", c.scores.sym_sizes());
+  ATTEND_EXPECT(c.scores.scalar_type() == s.dtype && c.scores.device() == c.value.device(), kPart, "scores and value of one dtype and device; found ",
                 c.scores.scalar_type(), " on ", c.scores.device(), ", ", s.dtype, " on ", c.value.device());
   s.batch = c.scores.sym_size(0);
   s.heads = c.scores.sym_size(1);
@@ -105,57 +105,65 @@ void CheckGivenScores(const Call& c, Shape& s) {
   s.keys = c.scores.sym_size(3);
   s.kv_heads = c.value.sym_size(1);
   s.dim = 0;
-  ATTEND_EXPECT(c.value.sym_size(2) == s.keys, kPart, "as many keys in scores and value", c.scores.sym_sizes(), " and ", c.value.sym_sizes());
+  ATTEND_EXPECT(c.value.sym_size(2) == s.keys, kPart, "as many keys in scores and value; found ", c.scores.sym_sizes(), " and ", c.value.sym_sizes());
 }
 
 void CheckRows(const Call& c, const Shape& s) {
   if (!c.key_rows.defined()) {
-    ATTEND_EXPECT(c.value.sym_size(0) == s.batch, kPart, "as many rows in query and value (or key_rows)", s.batch, " and ", c.value.sym_size(0));
+    ATTEND_EXPECT(c.value.sym_size(0) == s.batch, kPart, "as many rows in query and value (or key_rows); found ", s.batch, " and ", c.value.sym_size(0));
     return;
   }
-  ATTEND_EXPECT(c.key_rows.scalar_type() == at::kLong, kPart, "key_rows of int64", c.key_rows.scalar_type());
+  ATTEND_EXPECT(c.key_rows.scalar_type() == at::kLong, kPart, "key_rows of int64; found ", c.key_rows.scalar_type());
   const bool fits = (c.key_rows.dim() == 1 || (c.key_rows.dim() == 2 && c.key_rows.sym_size(1) == s.keys)) && c.key_rows.sym_size(0) == s.batch;
-  ATTEND_EXPECT(fits, kPart, "key_rows", "(", s.batch, ") or (", s.batch, ", ", s.keys, "); found ", c.key_rows.sym_sizes());
-  ATTEND_EXPECT(!c.cu_seqlens_q.defined(), kPart, "no key_rows with packed sequences", "both");
+  ATTEND_EXPECT(fits, kPart, "key_rows (", s.batch, ") or (", s.batch, ", ", s.keys, "); found ", c.key_rows.sym_sizes());
+  ATTEND_EXPECT(!c.cu_seqlens_q.defined(), kPart, "no key_rows with packed sequences; found both");
 }
 
 void CheckPacked(const Call& c, const Shape& s) {
-  ATTEND_EXPECT(c.cu_seqlens_q.defined() && c.cu_seqlens_k.defined(), kPart, "both cu_seqlens_q and cu_seqlens_k", "one of them");
+  ATTEND_EXPECT(c.cu_seqlens_q.defined() && c.cu_seqlens_k.defined(), kPart, "both cu_seqlens_q and cu_seqlens_k; found one of them");
   for (const at::Tensor* t : {&c.cu_seqlens_q, &c.cu_seqlens_k})
-    ATTEND_EXPECT(IsIndex(*t) && t->dim() == 1 && t->sym_size(0) >= 1, kPart, "cu_seqlens (n + 1) of integers", t->scalar_type(), " ", t->sym_sizes());
-  ATTEND_EXPECT(c.cu_seqlens_q.sym_size(0) == c.cu_seqlens_k.sym_size(0), kPart, "as many sequences of queries as of keys",
+    ATTEND_EXPECT(IsIndex(*t) && t->dim() == 1 && t->sym_size(0) >= 1, kPart, "cu_seqlens (n + 1) of integers; found ", t->scalar_type(), " ", t->sym_sizes());
+  ATTEND_EXPECT(c.cu_seqlens_q.sym_size(0) == c.cu_seqlens_k.sym_size(0), kPart, "as many sequences of queries as of keys; found ",
                 c.cu_seqlens_q.sym_sizes(), " and ", c.cu_seqlens_k.sym_sizes());
-  ATTEND_EXPECT(s.batch == 1, kPart, "a batch of 1 with packed sequences", s.batch);
-  ATTEND_EXPECT(!c.need_weights, kPart, "no need_weights with packed sequences", "both");
+  ATTEND_EXPECT(s.batch == 1, kPart, "a batch of 1 with packed sequences; found ", s.batch);
+  ATTEND_EXPECT(!c.need_weights, kPart, "no need_weights with packed sequences; found both");
   ATTEND_EXPECT(s.score && !c.attn_mask.defined() && !c.attn_bias.defined() && !c.query_lengths.defined(), kPart,
-                "neither given scores, attn_mask, attn_bias nor query_lengths with packed sequences", "one of them");
+                "neither given scores, attn_mask, attn_bias nor query_lengths with packed sequences; found one of them");
+}
+
+std::string Supports() {
+  std::string out;
+  for (const spec::MechanismList& list : spec::Mechanisms())
+    if (list.field == "support")
+      for (const spec::Mechanism& m : list.mechanisms) out += (out.empty() ? "" : ", ") + std::string(m.name);
+  return out;
 }
 
 // Arguments that are part of the signature and of which no mechanism in the lists makes use yet.
 void CheckAvailable(const Call& c) {
-  ATTEND_EXPECT(!c.block_size && !c.look_back, kPart, "a support among all, window (is_causal, lengths and attn_mask combine with both)", "block");
-  ATTEND_EXPECT(!c.global_keys.defined(), kPart, "a support among all, window without global keys", "global_keys");
-  ATTEND_EXPECT(!c.centers.defined() && !c.half_width, kPart, "a support among all, window", "centers or half_width (predictive)");
-  ATTEND_EXPECT(!c.alibi_slopes.defined(), kPart, "positions given by attn_bias", "alibi_slopes");
-  ATTEND_EXPECT(!c.return_sample, kPart, "a readout that samples with return_sample (available: " + ChoiceList<spec::Readout>() + ")", c.readout);
-  ATTEND_EXPECT(c.temperature == 1, kPart, "temperature 1 with readout " + c.readout, c.temperature);
+  ATTEND_EXPECT(!c.block_size && !c.look_back, kPart, "a support among ", Supports(), " (is_causal, lengths and attn_mask combine with each); found block");
+  ATTEND_EXPECT(!c.global_keys.defined(), kPart, "a support among ", Supports(), " without global keys; found global_keys");
+  ATTEND_EXPECT(!c.centers.defined() && !c.half_width, kPart, "a support among ", Supports(), "; found centers or half_width (predictive)");
+  ATTEND_EXPECT(!c.alibi_slopes.defined(), kPart, "positions given by attn_bias; found alibi_slopes");
+  ATTEND_EXPECT(!c.return_sample, kPart, "no return_sample with a readout among ", ChoiceList<spec::Readout>(), "; found it");
+  ATTEND_EXPECT(c.temperature == 1, kPart, "temperature 1 with readout ", c.readout, "; found ", c.temperature);
 }
 
 }  // namespace
 
 void CheckPrepared(const at::Tensor& key, const std::string& score, const at::Tensor& param) {
-  ATTEND_EXPECT(key.dim() == 4, kPart, "key (B, Hk, Tk, D)", key.sym_sizes());
+  ATTEND_EXPECT(key.dim() == 4, kPart, "key (B, Hk, Tk, D); found ", key.sym_sizes());
   const auto chosen = ChooseScore(score);
-  ATTEND_EXPECT(chosen.has_value(), kPart, "a score that compares queries with keys", "score given");
+  ATTEND_EXPECT(chosen.has_value(), kPart, "a score that compares queries with keys; found score given");
   CheckParameter(score, *chosen, param, key.sym_size(3));
 }
 
 Shape Check(const Call& c) {
   Shape s;
-  ATTEND_EXPECT(c.value.dim() == 4, kPart, "value (B, Hk, Tk, Dv)", c.value.sym_sizes());
+  ATTEND_EXPECT(c.value.dim() == 4, kPart, "value (B, Hk, Tk, Dv); found ", c.value.sym_sizes());
   s.dtype = c.value.scalar_type();
   ATTEND_EXPECT(s.dtype == at::kFloat || s.dtype == at::kDouble || s.dtype == at::kBFloat16 || s.dtype == at::kHalf, kPart,
-                "float32, float64, bfloat16 or float16", s.dtype);
+                "float32, float64, bfloat16 or float16; found ", s.dtype);
   s.compute = s.dtype == at::kDouble ? at::kDouble : at::kFloat;
   s.value_dim = c.value.sym_size(3);
   s.score = ChooseScore(c.score);
@@ -163,28 +171,28 @@ Shape Check(const Call& c) {
   s.readout = Choose<spec::Readout>("readout ", c.readout);
   CheckAvailable(c);
   s.score ? CheckQueryAndKey(c, s) : CheckGivenScores(c, s);
-  ATTEND_EXPECT(s.kv_heads >= 1 && s.heads % s.kv_heads == 0, kPart, "query heads a multiple of key/value heads", s.heads, " and ", s.kv_heads);
+  ATTEND_EXPECT(s.kv_heads >= 1 && s.heads % s.kv_heads == 0, kPart, "query heads a multiple of key/value heads; found ", s.heads, " and ", s.kv_heads);
   CheckRows(c, s);
 
   const bool packed = c.cu_seqlens_q.defined() || c.cu_seqlens_k.defined();
   if (packed) CheckPacked(c, s);
   const c10::SymInt rows = packed ? c.cu_seqlens_q.sym_size(0) - 1 : s.batch;
-  CheckPerRow("key_lengths ", c.key_lengths, rows, false);
-  CheckPerRow("query_lengths ", c.query_lengths, rows, false);
-  CheckPerRow("query_offset ", c.query_offset, rows, true);
-  CheckPerRow("seed ", c.seed, rows, true);
+  CheckPerRow("key_lengths", c.key_lengths, rows, false);
+  CheckPerRow("query_lengths", c.query_lengths, rows, false);
+  CheckPerRow("query_offset", c.query_offset, rows, true);
+  CheckPerRow("seed", c.seed, rows, true);
   if (c.attn_mask.defined()) {
-    ATTEND_EXPECT(c.attn_mask.scalar_type() == at::kBool, kPart, "attn_mask of bool, True = attend (floats are attn_bias)", c.attn_mask.scalar_type());
-    CheckBroadcast("attn_mask ", c.attn_mask, s);
+    ATTEND_EXPECT(c.attn_mask.scalar_type() == at::kBool, kPart, "attn_mask of bool, True = attend (floats are attn_bias); found ", c.attn_mask.scalar_type());
+    CheckBroadcast("attn_mask", c.attn_mask, s);
   }
   if (c.attn_bias.defined()) {
-    ATTEND_EXPECT(at::isFloatingType(c.attn_bias.scalar_type()), kPart, "attn_bias of floats (booleans are attn_mask)", c.attn_bias.scalar_type());
-    CheckBroadcast("attn_bias ", c.attn_bias, s);
+    ATTEND_EXPECT(at::isFloatingType(c.attn_bias.scalar_type()), kPart, "attn_bias of floats (booleans are attn_mask); found ", c.attn_bias.scalar_type());
+    CheckBroadcast("attn_bias", c.attn_bias, s);
   }
   for (const auto* side : {&c.window_left, &c.window_right})
-    ATTEND_EXPECT(!*side || **side >= 0, kPart, "a window of at least 0 keys on each side", **side);
-  ATTEND_EXPECT(c.dropout_p >= 0 && c.dropout_p <= 1, kPart, "dropout_p from 0 to 1", c.dropout_p);
-  ATTEND_EXPECT(c.dropout_p == 0 || c.seed.defined(), kPart, "a seed with dropout_p > 0", "none");
+    ATTEND_EXPECT(!*side || **side >= 0, kPart, "a window of at least 0 keys on each side; found ", **side);
+  ATTEND_EXPECT(c.dropout_p >= 0 && c.dropout_p <= 1, kPart, "dropout_p from 0 to 1; found ", c.dropout_p);
+  ATTEND_EXPECT(c.dropout_p == 0 || c.seed.defined(), kPart, "a seed with dropout_p > 0; found none");
   return s;
 }
 

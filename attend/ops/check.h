@@ -8,9 +8,8 @@
 #include "attend/ops/call.h"
 #include "attend/spec/mechanisms.h"
 
-// One line "[part] expected …; found …"; a ValueError in Python.
-#define ATTEND_EXPECT(condition, part, expected, ...) \
-  TORCH_CHECK_VALUE(condition, "[", part, "] expected ", expected, "; found ", __VA_ARGS__)
+// One line "[part] expected …; found …", of which the caller gives what follows "expected"; a ValueError in Python.
+#define ATTEND_EXPECT(condition, part, ...) TORCH_CHECK_VALUE(condition, "[", part, "] expected ", __VA_ARGS__)
 
 namespace attend::ops {
 

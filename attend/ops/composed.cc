@@ -168,6 +168,7 @@ ReadGradients BackwardToScores(const Problem& p, const BackwardCall& b, bool nee
   Tensor grad_weights = out.weights.defined() ? p.Whole(out.weights) : Tensor();
   if (grad_weights.defined() && dropout.defined()) grad_weights.mul_(dropout);
   if (b.grad_weights.defined()) grad_weights = grad_weights.defined() ? grad_weights.add_(b.grad_weights) : b.grad_weights.to(p.shape.compute, false, true);
+  if (!grad_weights.defined() && !b.grad_lse.defined()) grad_weights = at::zeros(weights.sizes(), weights.options());
   if (grad_weights.defined() && p.invisible.defined()) grad_weights.masked_fill_(p.invisible, 0);  // a value that is NaN there
   out.weights = NormaliserBackward(p, weights, grad_weights, b.grad_lse.defined() ? b.grad_lse.to(p.shape.compute) : b.grad_lse);
   if (b.grad_lse.defined() && p.invisible.defined()) out.weights.masked_fill_(p.invisible, 0);  // a gradient of lse = -inf

@@ -24,11 +24,11 @@ using torch::autograd::variable_list;
 constexpr const char* kPart = "dropout";
 
 void CheckDropout(const Tensor& x, const Tensor& row_keys, double p) {
-  ATTEND_EXPECT(x.dim() == 2 || x.dim() == 3, kPart, "x (B, C) or (B, T, C)", x.sym_sizes());
-  ATTEND_EXPECT(at::isFloatingType(x.scalar_type()), kPart, "floats", x.scalar_type());
-  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kPart, "row_keys",
-                "(", x.sym_size(0), ") int64; found ", row_keys.sym_sizes(), " ", row_keys.scalar_type());
-  ATTEND_EXPECT(p >= 0 && p <= 1, kPart, "p from 0 to 1", p);
+  ATTEND_EXPECT(x.dim() == 2 || x.dim() == 3, kPart, "x (B, C) or (B, T, C); found ", x.sym_sizes());
+  ATTEND_EXPECT(at::isFloatingType(x.scalar_type()), kPart, "floats; found ", x.scalar_type());
+  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kPart,
+                "row_keys (", x.sym_size(0), ") int64; found ", row_keys.sym_sizes(), " ", row_keys.scalar_type());
+  ATTEND_EXPECT(p >= 0 && p <= 1, kPart, "p from 0 to 1; found ", p);
 }
 
 Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, int64_t position_offset, bool locked) {
@@ -69,12 +69,12 @@ Tensor Composed(const Tensor& x, const Tensor& row_keys, double p, int64_t strea
   return at::where(factors == 0, at::zeros({}, exact), x.to(exact.dtype()) * factors).view_as(x);
 }
 
-Tensor OnMeta(const Tensor& x, const Tensor& row_keys, double p, int64_t, const c10::SymInt&, bool) {
+Tensor OnMeta(const Tensor& x, const Tensor& row_keys, double p, int64_t, c10::SymInt, bool) {
   CheckDropout(x, row_keys, p);
   return at::empty_symint(x.sym_sizes(), x.options());
 }
 
-Tensor Dispatch(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, const c10::SymInt& position_offset, bool locked) {
+Tensor Dispatch(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, c10::SymInt position_offset, bool locked) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("attend::dropout", "")
                              .typed<Tensor(const Tensor&, const Tensor&, double, int64_t, c10::SymInt, bool)>();

@@ -20,7 +20,7 @@ at::Tensor RowsOfMemory(const at::Tensor& memory, const at::Tensor& key_rows) {
   if (!key_rows.defined()) return memory;
   if (key_rows.is_cpu() && key_rows.numel() > 0) {
     const auto [low, high] = key_rows.aminmax();
-    ATTEND_EXPECT(low.item<int64_t>() >= 0 && high.item<int64_t>() < memory.size(0), "attention", "key_rows", "from 0 to ", memory.size(0) - 1,
+    ATTEND_EXPECT(low.item<int64_t>() >= 0 && high.item<int64_t>() < memory.size(0), "attention", "key_rows from 0 to ", memory.size(0) - 1,
                   "; found ", low.item<int64_t>(), " to ", high.item<int64_t>());
   }
   if (key_rows.dim() == 1) return memory.index_select(0, key_rows);

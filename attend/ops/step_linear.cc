@@ -16,7 +16,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // What the uses of one weight leave behind in the backward pass.
-struct Uses : c10::intrusive_ptr_target {
+struct Uses : torch::CustomClassHolder {
   std::vector<Tensor> x, dy;
   std::vector<Tensor> biased_dy;  // of the uses without an addend: only these see the bias
 };

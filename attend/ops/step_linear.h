@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
 
 namespace attend::ops {
 
@@ -20,7 +21,7 @@ class StepLinear {
  private:
   at::Tensor weight_, bias_;
   at::Tensor anchor_;  // an empty tensor between the uses and the weight in the graph
-  c10::intrusive_ptr<c10::intrusive_ptr_target> uses_;
+  c10::intrusive_ptr<torch::CustomClassHolder> uses_;
 };
 
 }  // namespace attend::ops

@@ -9,6 +9,8 @@
 namespace attend::report {
 namespace {
 
+constexpr double kSmall = 32;  // of 255: codes below it are rounded so that the row keeps its sum
+
 void AppendFloat(std::vector<unsigned char>& out, float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
   for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<unsigned char>(bits >> shift));
@@ -28,13 +30,25 @@ PackedHead PackHead(std::span<const float> weights, size_t rows, size_t columns,
     for (size_t r = 0; r < rows; ++r) {
       const auto row = weights.subspan(r * columns, columns);
       const float largest = row.empty() ? 0 : *std::max_element(row.begin(), row.end());
-      double sum = 0, shares = 0;
+      double sum = 0, owed = 0, shares = 0;  // in units of scale / 65025
       for (size_t c = 0; c < columns; ++c) {
-        const float share = largest > 0 ? row[c] / largest : 0;
-        const auto q = static_cast<unsigned char>(std::sqrt(share) * 255 + 0.5f);
-        codes[r * columns + c] = q;
+        const double root = largest > 0 ? std::sqrt(static_cast<double>(row[c]) / largest) * 255 : 0;
+        const double q = std::floor(root + 0.5);
+        codes[r * columns + c] = static_cast<unsigned char>(q);
         sum += row[c];
-        shares += static_cast<double>(q) * q;
+        if (root >= kSmall) owed += root * root - q * q;
+      }
+      for (size_t c = 0; c < columns; ++c) {
+        unsigned char& code = codes[r * columns + c];
+        const double square = largest > 0 ? static_cast<double>(row[c]) / largest * 65025 : 0;
+        if (square > 0 && square < kSmall * kSmall) {
+          const double low = std::floor(std::sqrt(square)), step = 2 * low + 1;  // from low^2 to (low + 1)^2
+          owed += square - low * low;
+          const bool up = owed > step / 2;
+          if (up) owed -= step;
+          code = static_cast<unsigned char>(low + (up ? 1 : 0));
+        }
+        shares += static_cast<double>(code) * code;
       }
       const auto scale = static_cast<float>(shares > 0 ? sum / shares * 65025 : 0);
       for (size_t c = 0; c < columns; ++c) {

@@ -17,8 +17,9 @@ struct PackedHead {
   double error = 0;  // the largest difference between a weight and what unpacking gives
 };
 
-// Under kSqrt8, q is the rounded square root of the weight's share of its row's maximum, and the row's scale is then chosen so that the
-// row keeps its sum: rows that sum to 1 still do.
+// Under kSqrt8, q is the rounded square root of the weight's share of its row's maximum. Rows keep their sum: weights below a sixtieth
+// of the maximum are rounded up or down so that what rounding has added so far is taken back (thousands of tiny weights would otherwise
+// all be rounded the same way), and the row's scale takes up what then remains.
 PackedHead PackHead(std::span<const float> weights, size_t rows, size_t columns, Packing packing);
 
 std::string Base64(std::span<const unsigned char> bytes);

@@ -8,7 +8,7 @@ const TOP_LINKS = 12;
 
 const state = {e: 0, m: 0, head: "mean", scale: "fixed", sinks: "show", theme: "auto", zoom: 0};  // zoom 0: fit
 const marks = {cursor: {r: 0, c: 0}, hover: null, pin: null};
-let view = null, layout = null, job = 0, printing = false;
+let view = null, layout = null, job = 0, printing = false, density = 1;  // density: canvas pixels per CSS pixel
 
 const example = () => examples[state.e];
 const map = () => example()?.maps[state.m];
@@ -115,7 +115,7 @@ function last(steps) {
 function paintThumbnail(picture, of) {
   const {rows, columns} = of.count;
   if (rows === 0 || columns === 0) return;
-  const wide = Math.min(columns, 128), high = Math.min(rows, 96);
+  const wide = Math.min(columns, 64), high = Math.min(rows, 48);  // as page.css shows it: scaling down would lose links
   const plain = {place: c => of.map.columns_rtl ? columns - 1 - c : c};
   const image = cellImage(of, plain, {r0: 0, r1: rows, p0: 0, p1: columns}, wide, high, theme(), state.scale);
   picture.width = wide;
@@ -171,8 +171,11 @@ function showTip(at) {
 
 // ---- drawing ----
 
+// Whether the table stands beside the map: as page.css has it.
+function columnsSideBySide() { return !$("main").classList.contains("wide") && innerWidth > 900; }
+
 function fitCell() {
-  const {rows, columns} = view.count, room = $("main").clientWidth - ($("main").classList.contains("wide") ? 0 : 356);
+  const {rows, columns} = view.count, room = $("main").clientWidth - (columnsSideBySide() ? 356 : 0);
   const whole = new Layout(context, view, 16), free = room - whole.left - whole.right - 16;
   let cell = clamp(free / Math.max(columns, 1), 0, 60);
   if (rows > 12) cell = Math.min(cell, Math.max(22, (innerHeight * 0.8 - whole.top) / rows));
@@ -183,10 +186,14 @@ function fitCell() {
 function place() {
   $("main").classList.toggle("wide", view.count.columns > 32);
   layout = new Layout(context, view, state.zoom || fitCell());
+  if (printing && layout.width * layout.height > MOST_PIXELS) layout = shrunk(layout, view);
+  $("ramp").style.background = ramps[theme()].css;
   $("spacer").style.width = `${layout.width}px`;
   $("spacer").style.height = `${layout.height}px`;
-  const width = Math.max(1, Math.min(grid.clientWidth, layout.width)), height = Math.max(1, Math.min(printing ? layout.height : innerHeight * 0.86, layout.height));
-  const density = devicePixelRatio || 1;
+  // On paper the whole map, which page.css then fits to the page; on a screen as much as the window holds.
+  const width = Math.max(1, printing ? layout.width : Math.min(grid.clientWidth, layout.width));
+  const height = Math.max(1, printing ? layout.height : Math.min(innerHeight * 0.86, layout.height));
+  density = printing ? (layout.width * layout.height * 4 < MOST_PIXELS ? 2 : 1) : devicePixelRatio || 1;
   canvas.width = Math.round(width * density);
   canvas.height = Math.round(height * density);
   canvas.style.width = `${width}px`;
@@ -198,9 +205,8 @@ let drawing = 0;
 function draw() { cancelAnimationFrame(drawing); drawing = requestAnimationFrame(drawNow); }
 function drawNow() {
   if (!view || !layout) return;
-  const density = devicePixelRatio || 1;
   context.setTransform(density, 0, 0, density, 0, 0);
-  drawMap(context, view, layout, grid.scrollLeft, grid.scrollTop, canvas.width / density, canvas.height / density, theme(), state.scale, marks, document.activeElement === grid);
+  drawMap(context, view, layout, printing ? 0 : grid.scrollLeft, printing ? 0 : grid.scrollTop, canvas.width / density, canvas.height / density, theme(), state.scale, marks, document.activeElement === grid);
 }
 
 // Before the weights of a large map have been read: its overview, from the page's first bytes.
@@ -243,7 +249,6 @@ function load() {
     $("caption").textContent = view.caption();
     $("notice").hidden = !view.notice();
     $("notice").textContent = view.notice();
-    $("ramp").style.background = ramps[theme()].css;
     $("ramp-name").textContent = (state.scale === "row" ? "share of the row's maximum" : "weight") + `; the largest here is ${weightText(view.largest.reduce((a, b) => Math.max(a, b), 0))}`;
     place();
     showReadout(false);

@@ -27,10 +27,15 @@ function remarks(view, pin) {
   return out;
 }
 
+// The layout with cells small enough for a canvas.
+function shrunk(layout, view) {
+  return new Layout(document.createElement("canvas").getContext("2d"), view, layout.cell * Math.sqrt(MOST_PIXELS / layout.width / layout.height) * 0.95);
+}
+
 function savePng(view, cell, scale, pin, e) {
   const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
   let layout = new Layout(context, view, cell);
-  if (layout.width * layout.height > MOST_PIXELS) layout = new Layout(context, view, cell * Math.sqrt(MOST_PIXELS / layout.width / layout.height) * 0.95);
+  if (layout.width * layout.height > MOST_PIXELS) layout = shrunk(layout, view);
   const lines = remarks(view, pin), top = 30 + 18 * lines.length, density = layout.width * layout.height * 4 < MOST_PIXELS ? 2 : 1;
   canvas.width = Math.max(layout.width, 460) * density;
   canvas.height = (top + layout.height + 46) * density;
@@ -107,7 +112,8 @@ function saveSvg(view, cell, scale, pin, e) {
   out.push("</g>\n", text(layout.left, 14, layout.flip ? `← ${column_axis}` : `${column_axis} →`, ` font-size="12" fill="${PALETTE.light.faint}"`),
     text(0, 0, `← ${row_axis}`, ` font-size="12" fill="${PALETTE.light.faint}" text-anchor="end" transform="translate(15 ${layout.top}) rotate(-90)"`));
   const y = layout.height + 8;
-  for (let i = 0; i < 50; ++i) out.push(`<rect x="${layout.left + 4 * i}" y="${y}" width="4.2" height="10" fill="${cssColour(colourOf("light", (i + 0.5) / 50))}"/>\n`);
+  const stops = report.ramps.light.map((colour, i, all) => `<stop offset="${i / (all.length - 1)}" stop-color="${colour}"/>`).join("");
+  out.push(`<linearGradient id="attend-ramp">${stops}</linearGradient>\n<rect x="${layout.left}" y="${y}" width="200" height="10" fill="url(#attend-ramp)"/>\n`);
   ["0", "0.5", "1"].forEach((label, i) => out.push(text(layout.left + 100 * i, y + 24, label, ' font-size="11" text-anchor="middle"')));
   out.push(text(layout.left + 212, y + 10, scale === "row" ? "share of the row's maximum" : "weight", ' font-size="12"'), "</g>\n</svg>\n");
   offer(fileName(view, e, "svg"), "image/svg+xml", out);

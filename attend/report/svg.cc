@@ -98,14 +98,14 @@ std::string Cells(const AttentionMap& map, const std::vector<float>& weights, co
 }
 
 std::string Legend(double x, double y, bool per_row_maximum) {
-  constexpr int kSteps = 40;
   constexpr double kWidth = 200;
-  std::string out;
-  for (int i = 0; i < kSteps; ++i) {
-    out += "<rect" + Attribute("x", x + i * kWidth / kSteps) + Attribute("y", y) + Attribute("width", kWidth / kSteps + 0.3) +
-           " height=\"10\" fill=\"" + Hex(ColourAt(LightRamp(), (i + 0.5) / kSteps)) + "\"/>\n";
+  std::string out = "<linearGradient id=\"attend-ramp\">";
+  const double last = static_cast<double>(LightRamp().size() - 1);
+  for (size_t i = 0; i < LightRamp().size(); ++i) {
+    out += "<stop offset=\"" + Number(100 * static_cast<double>(i) / last) + "%\" stop-color=\"" + Hex(LightRamp()[i]) + "\"/>";
   }
-  out += "<rect" + Attribute("x", x) + Attribute("y", y) + Attribute("width", kWidth) + " height=\"10\" fill=\"none\" stroke=\"#999\"/>\n";
+  out += "</linearGradient>\n<rect" + Attribute("x", x) + Attribute("y", y) + Attribute("width", kWidth) +
+         " height=\"10\" fill=\"url(#attend-ramp)\" stroke=\"#999\" stroke-width=\"0.5\"/>\n";
   for (const double tick : {0.0, 0.5, 1.0}) out += Text(x + tick * kWidth, y + 22, Number(tick), " font-size=\"10\" text-anchor=\"middle\"");
   return out + Text(x + kWidth + 12, y + 9, per_row_maximum ? "share of the row's maximum" : "weight", " font-size=\"11\"");
 }

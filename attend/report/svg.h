@@ -9,7 +9,7 @@ namespace attend::report {
 
 struct SvgOptions {
   int64_t head = kMeanOfHeads;
-  std::string title;         // above the map; empty: the map's path and heads
+  std::string title = "";        // above the map; empty: the map's path and heads
   bool per_row_maximum = false;  // colours relative to each row's largest weight instead of 0 to 1; the legend says so
 };
 

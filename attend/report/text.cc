@@ -36,12 +36,9 @@ class Painter {
   }
 
   std::string Legend() const {
-    std::string out = "weight ";
-    for (const double w : {0.0, 0.25, 0.5, 0.75, 1.0}) {
-      char text[16];
-      std::snprintf(text, sizeof text, " %.2f ", w);
-      out += text + Cell(w);
-    }
+    std::string out = "weight";
+    const char* const numbers[] = {"0", ".25", ".5", ".75", "1"};
+    for (int i = 0; i < 5; ++i) out += std::string(" ") + numbers[i] + " " + Cell(i / 4.0);
     return out + "\n";
   }
 

@@ -35,7 +35,8 @@ void Check(size_t size, int64_t rows, int64_t vocabulary, const StepRequest& req
   Expect(fits(request.forced.size()), "forced", each, std::to_string(request.forced.size()));
   CheckIds(request.forced, -1, vocabulary, "forced");
   if (!request.sampling) return;
-  Expect(request.sampling->row_keys.size() == static_cast<size_t>(rows), "row_keys", each, std::to_string(request.sampling->row_keys.size()));
+  const size_t keys = request.sampling->row_keys.size();
+  Expect(keys == static_cast<size_t>(rows), "row_keys", each, std::to_string(keys));
   Expect(std::isfinite(request.sampling->temperature), "temperature", "a finite number", std::to_string(request.sampling->temperature));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "attend/kernels/logsumexp.h"
@@ -18,12 +19,16 @@ void Row::Set(std::span<const float> logits) {
   top_.resize(blocks);
   sum_.resize(blocks);
   kernels::BlockMax(logits.data(), n, top_.data());
+  max_ = *std::max_element(top_.begin(), top_.end());
 }
 
-float Row::Max() const { return *std::max_element(top_.begin(), top_.end()); }
+double Row::Weight(int32_t id, double temperature) const {
+  return std::exp((logits_[static_cast<size_t>(id)] - double{max_}) / temperature);
+}
 
 double Row::SumAt(double temperature) {
-  kernels::BlockSumExp(logits_.data(), static_cast<int64_t>(logits_.size()), Max(), static_cast<float>(std::min(1 / temperature, 1e30)), sum_.data());
+  const auto scale = static_cast<float>(std::min(1 / temperature, 1e30));
+  kernels::BlockSumExp(logits_.data(), static_cast<int64_t>(logits_.size()), max_, scale, sum_.data());
   double sum = 0;
   for (float s : sum_) sum += s;
   return sum;
@@ -31,19 +36,16 @@ double Row::SumAt(double temperature) {
 
 double Row::LogSumExp() {
   const double sum = SumAt(1);
-  return Max() + std::log(sum);
+  return max_ + std::log(sum);
 }
 
-std::span<const int32_t> Row::Top(int64_t k) {
+bool Row::Better(int32_t a, int32_t b) const {
+  const float x = logits_[static_cast<size_t>(a)], y = logits_[static_cast<size_t>(b)];
+  return x != y ? x > y : a < b;
+}
+
+void Row::Collect(float floor) {
   ids_.clear();
-  if (k <= 0) return {};
-  // The k-th greatest block maximum is a floor of the k greatest elements: only blocks that reach it need a look.
-  float floor = kNever;
-  if (k <= static_cast<int64_t>(top_.size())) {
-    order_ = top_;
-    std::nth_element(order_.begin(), order_.begin() + (k - 1), order_.end(), std::greater<>());
-    floor = order_[static_cast<size_t>(k - 1)];
-  }
   const auto n = static_cast<int64_t>(logits_.size());
   for (size_t b = 0; b < top_.size(); b++) {
     if (!(top_[b] >= floor)) continue;
@@ -53,17 +55,29 @@ std::span<const int32_t> Row::Top(int64_t k) {
       if (x >= floor && x > kNever) ids_.push_back(static_cast<int32_t>(j));
     }
   }
-  const auto better = [this](int32_t a, int32_t b) {
-    const float x = logits_[static_cast<size_t>(a)], y = logits_[static_cast<size_t>(b)];
-    return x != y ? x > y : a < b;
-  };
+}
+
+std::span<const int32_t> Row::Top(int64_t k) {
+  if (k <= 0) return {};
+  // The k-th greatest block maximum is a floor of the k greatest elements: only blocks that reach it need a look.
+  float floor = kNever;
+  if (k <= static_cast<int64_t>(top_.size())) {
+    order_ = top_;
+    std::nth_element(order_.begin(), order_.begin() + (k - 1), order_.end(), std::greater<>());
+    floor = order_[static_cast<size_t>(k - 1)];
+  }
+  Collect(floor);
+  const auto better = [this](int32_t a, int32_t b) { return Better(a, b); };
   const auto count = std::min(ids_.size(), static_cast<size_t>(k));
-  std::partial_sort(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(count), ids_.end(), better);
-  return {ids_.data(), count};
+  const auto end = ids_.begin() + static_cast<std::ptrdiff_t>(count);
+  if (count < ids_.size()) std::nth_element(ids_.begin(), end, ids_.end(), better);
+  std::sort(ids_.begin(), end, better);
+  ids_.resize(count);
+  return ids_;
 }
 
 int32_t Row::Draw(const Sampling& sampling, double uniform) {
-  if (!(Max() > kNever)) return -1;
+  if (!(max_ > kNever)) return -1;
   if (sampling.temperature <= 0) return Top(1)[0];
   if (sampling.top_k > 0 || sampling.top_p < 1) return DrawCut(sampling, uniform);
   return DrawAny(sampling.temperature, uniform);
@@ -81,7 +95,7 @@ int32_t Row::DrawAny(double temperature, double uniform) {
   }
   if (block == sum_.size()) block = positive;
   const size_t begin = block * kRowBlock, end = std::min(logits_.size(), begin + kRowBlock);
-  const double shift = Max();
+  const double shift = max_;
   int32_t id = -1;
   for (size_t j = begin; j < end; j++) {
     const double weight = std::exp((logits_[j] - shift) / temperature);
@@ -93,34 +107,45 @@ int32_t Row::DrawAny(double temperature, double uniform) {
   return id;
 }
 
+// Leaves in ids_ the fewest of its ids, the most likely first, whose weight reaches `goal`. Halves what is undecided: linear time.
+void Row::KeepNucleus(double temperature, double goal) {
+  auto begin = ids_.begin(), end = ids_.end();
+  while (end - begin > 1) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end, [this](int32_t a, int32_t b) { return Better(a, b); });
+    double mass = 0;
+    for (auto i = begin; i < middle; i++) mass += Weight(*i, temperature);
+    if (mass >= goal) {
+      end = middle;
+    } else {
+      begin = middle;
+      goal -= mass;
+    }
+  }
+  ids_.erase(end, ids_.end());
+}
+
 int32_t Row::DrawCut(const Sampling& sampling, double uniform) {
-  const auto n = static_cast<int64_t>(logits_.size());
-  const double shift = Max();
-  const auto weight = [&](int32_t id) { return std::exp((logits_[static_cast<size_t>(id)] - shift) / sampling.temperature); };
-  const int64_t most = sampling.top_k > 0 ? std::min<int64_t>(sampling.top_k, n) : n;
-  // The nucleus is rarely large: look at ever more of the most likely ids until they hold it. Its mass is a share of what top_k left.
+  const double t = sampling.temperature;
   double total = 0;
   if (sampling.top_k > 0) {
-    for (int32_t id : Top(most)) total += weight(id);
+    for (int32_t id : Top(sampling.top_k)) total += Weight(id, t);
   } else {
-    total = SumAt(sampling.temperature);
+    // All ids below an even share of what top_p leaves out are outside the nucleus together.
+    total = SumAt(t);
+    const double share = (1 - sampling.top_p) * total / static_cast<double>(logits_.size());
+    Collect(std::min(max_, static_cast<float>(max_ + t * std::log(share))));
   }
+  if (sampling.top_p < 1) KeepNucleus(t, sampling.top_p * total);
+  std::sort(ids_.begin(), ids_.end());  // the order of selection is the library's own
   double mass = 0;
-  size_t kept = 0;
-  std::span<const int32_t> best;
-  for (int64_t count = std::min<int64_t>(most, 64);; count = std::min(most, count * 8)) {
-    best = Top(count);
-    mass = 0;
-    kept = 0;
-    while (kept < best.size() && (kept == 0 || mass < sampling.top_p * total)) mass += weight(best[kept++]);
-    if (mass >= sampling.top_p * total || count == most || best.size() < static_cast<size_t>(count)) break;
-  }
+  for (int32_t id : ids_) mass += Weight(id, t);
   double goal = uniform * mass;
-  for (size_t i = 0; i + 1 < kept; i++) {
-    goal -= weight(best[i]);
-    if (goal < 0) return best[i];
+  for (int32_t id : ids_) {
+    goal -= Weight(id, t);
+    if (goal < 0) return id;
   }
-  return best[kept - 1];
+  return ids_.back();
 }
 
 }  // namespace attend::search

@@ -25,12 +25,16 @@ class Row {
   int32_t Draw(const Sampling& sampling, double uniform);
 
  private:
-  float Max() const;
+  bool Better(int32_t a, int32_t b) const;  // more likely, or as likely and smaller
+  double Weight(int32_t id, double temperature) const;
+  void Collect(float floor);  // into ids_: the ids whose logits are at least `floor` and above -infinity, ascending
+  void KeepNucleus(double temperature, double goal);
   int32_t DrawAny(double temperature, double uniform);
   int32_t DrawCut(const Sampling& sampling, double uniform);
   double SumAt(double temperature);
 
   std::span<const float> logits_;
+  float max_ = 0;
   std::vector<float> top_, sum_, order_;  // one entry a block
   std::vector<int32_t> ids_;
 };

@@ -11,7 +11,9 @@
 namespace attend::text {
 namespace {
 
-uint64_t Pair(int32_t left, int32_t right) { return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right); }
+uint64_t Pair(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+}
 
 }  // namespace
 
@@ -93,7 +95,8 @@ class BpeTokenizer::Merger {
     const Candidate c = heap_.back();
     heap_.pop_back();
     Symbol& left = At(c.left);
-    if (left.begin == left.end || left.next < 0 || At(left.next).end != c.end || model_.merges_[Pair(left.id, At(left.next).id)] != c.id) return;
+    if (left.begin == left.end || left.next < 0 || At(left.next).end != c.end || model_.merges_[Pair(left.id, At(left.next).id)] != c.id)
+      return;
     if (draws_ && draws_->Next() >> 8 < threshold_) {
       aside_.push_back(c);  // dropped at this step; a candidate again at the next
       return;

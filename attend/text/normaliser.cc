@@ -43,8 +43,7 @@ class Run {
       // Case is mapped between decomposition and composition, and what it yields decomposed again, so that all is stable.
       std::array<utf8proc_int32_t, kExpansion> upper = parts;
       size_t out = 0;
-      for (size_t i = 0; i < n; i++)
-        out += Decompose(Lower(static_cast<char32_t>(upper[i])), parts.data() + out, parts.size() - out);
+      for (size_t i = 0; i < n; i++) out += Decompose(Lower(static_cast<char32_t>(upper[i])), parts.data() + out, parts.size() - out);
       n = out;
     }
     if (!JoinsBefore(static_cast<char32_t>(parts[0])) || size_ + n > points_.size()) Flush();

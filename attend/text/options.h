@@ -55,18 +55,22 @@ struct TextOptions {
     field("shared", &TextOptions::shared, "one vocabulary for source and target");
     field("lowercase", &TextOptions::lowercase, "lower-case source and target; the output is then lower-case too");
     field("unicode_form", &TextOptions::unicode_form, "Unicode normalisation form of source and target, and so of the output");
-    field("collapse_spaces", &TextOptions::collapse_spaces, "one space for any run of white space, none at the ends of a line");
-    field("split_digits", &TextOptions::split_digits, "bpe, unigram: every digit is a piece of its own");
-    field("byte_fallback", &TextOptions::byte_fallback, "bpe, unigram: 256 pieces that spell unknown characters; nothing is unknown then");
+    field("collapse_spaces", &TextOptions::collapse_spaces, "one space for any run of white space, none at the ends of a line").Advanced();
+    field("split_digits", &TextOptions::split_digits, "bpe, unigram: every digit is a piece of its own").Advanced();
+    field("byte_fallback", &TextOptions::byte_fallback, "bpe, unigram: 256 pieces that spell unknown characters; nothing is unknown then")
+        .Advanced();
     field("character_coverage", &TextOptions::character_coverage,
-          "bpe, unigram: share of the text's characters that become pieces, 0.98 to 1; 0: all, or 0.9995 where all take over a quarter of the vocabulary")
-        .Range(0, 1);
+          "bpe, unigram: share of the text's characters that become pieces, 0.98 to 1; 0: all, or 0.9995 where all take over a quarter of "
+          "the vocabulary")
+        .Range(0, 1)
+        .Advanced();
     field("minimum_count", &TextOptions::minimum_count, "word: rarer words are unknown").Range(1, 1000000).Unit("occurrences");
     field("sample_lines", &TextOptions::sample_lines, "the tokenizer is trained on at most so many lines, drawn from all")
         .Range(1, 1000000)
-        .Unit("lines");
+        .Unit("lines")
+        .Advanced();
     field("regularisation", &TextOptions::regularisation,
-          "subword regularisation of training lines; bpe: share of merges dropped (usual: 0.1); unigram: sampled with exponent 0.1 / value")
+          "subword regularisation of training lines (usual: 0.1); bpe: share of merges dropped; unigram: sampled with alpha = 0.02 / value")
         .Range(0, 1);
   }
 };

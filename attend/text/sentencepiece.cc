@@ -99,7 +99,8 @@ std::string TrainSentencePiece(const TextOptions& options, int64_t vocabulary, d
   Items iterator(items);
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(arguments, &iterator, &model);
-  if (!status.ok()) throw UserError("text", "text that a " + std::string(Name(options.tokenizer)) + " vocabulary can be learnt from", status.message());
+  if (!status.ok())
+    throw UserError("text", "text that a " + std::string(Name(options.tokenizer)) + " vocabulary can be learnt from", status.message());
   return model;
 }
 

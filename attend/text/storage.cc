@@ -18,7 +18,8 @@ constexpr size_t kMaxFileBytes = size_t{256} << 20;
 template <class T>
 T Get(const Json& json, const char* key, bool (Json::*is)() const noexcept, std::string_view type, const std::string& part) {
   const auto found = json.find(key);
-  if (found == json.end() || !((*found).*is)()) throw UserError(part, std::string(key) + " to be " + std::string(type), found == json.end() ? "none" : found->type_name());
+  if (found == json.end() || !((*found).*is)())
+    throw UserError(part, std::string(key) + " to be " + std::string(type), found == json.end() ? "none" : found->type_name());
   return found->get<T>();
 }
 

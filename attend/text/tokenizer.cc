@@ -137,10 +137,14 @@ std::vector<std::string> Tokenizer::Pieces(std::string_view line, const Encoding
 std::shared_ptr<const Tokenizer> MakeTokenizer(TokenizerKind kind, Normaliser normaliser, Vocabulary vocabulary, std::string_view part) {
   Check(kind, vocabulary, part);
   switch (kind) {
-    case TokenizerKind::bpe: return std::make_shared<BpeTokenizer>(normaliser, std::move(vocabulary));
-    case TokenizerKind::unigram: return std::make_shared<UnigramTokenizer>(normaliser, std::move(vocabulary));
-    case TokenizerKind::word: return std::make_shared<WordTokenizer>(normaliser, std::move(vocabulary));
-    case TokenizerKind::character: return std::make_shared<CharacterTokenizer>(normaliser, std::move(vocabulary));
+    case TokenizerKind::bpe:
+      return std::make_shared<BpeTokenizer>(normaliser, std::move(vocabulary));
+    case TokenizerKind::unigram:
+      return std::make_shared<UnigramTokenizer>(normaliser, std::move(vocabulary));
+    case TokenizerKind::word:
+      return std::make_shared<WordTokenizer>(normaliser, std::move(vocabulary));
+    case TokenizerKind::character:
+      return std::make_shared<CharacterTokenizer>(normaliser, std::move(vocabulary));
   }
   throw std::logic_error("a tokenizer kind without a class");
 }

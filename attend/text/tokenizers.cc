@@ -42,7 +42,8 @@ void SaveTokenizers(const Tokenizers& tokenizers, const std::string& directory) 
 }
 
 Tokenizers LoadTokenizers(const std::string& directory) {
-  if (std::filesystem::exists(In(directory, kSource))) return {LoadTokenizer(In(directory, kSource)), LoadTokenizer(In(directory, kTarget))};
+  if (std::filesystem::exists(In(directory, kSource)))
+    return {LoadTokenizer(In(directory, kSource)), LoadTokenizer(In(directory, kTarget))};
   const auto shared = LoadTokenizer(In(directory, kShared));
   return {shared, shared};
 }

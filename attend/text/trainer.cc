@@ -23,7 +23,8 @@ std::vector<Counted> Sorted(const Counts& counts) {
   std::vector<Counted> out;
   out.reserve(counts.size());
   for (const auto& [text, count] : counts) out.push_back({text, count});
-  std::sort(out.begin(), out.end(), [](const Counted& a, const Counted& b) { return a.count != b.count ? a.count > b.count : a.text < b.text; });
+  std::sort(out.begin(), out.end(),
+            [](const Counted& a, const Counted& b) { return a.count != b.count ? a.count > b.count : a.text < b.text; });
   return out;
 }
 
@@ -60,10 +61,18 @@ class Trainer {
   Trained Train() {
     Vocabulary vocabulary;
     switch (options_.tokenizer) {
-      case TokenizerKind::bpe: vocabulary = TrainSubwords(Sorted(CountWords())); break;
-      case TokenizerKind::unigram: vocabulary = TrainSubwords(CollectLines()); break;
-      case TokenizerKind::word: vocabulary = TrainWords(); break;
-      case TokenizerKind::character: vocabulary = TrainCharacters(); break;
+      case TokenizerKind::bpe:
+        vocabulary = TrainSubwords(Sorted(CountWords()));
+        break;
+      case TokenizerKind::unigram:
+        vocabulary = TrainSubwords(CollectLines());
+        break;
+      case TokenizerKind::word:
+        vocabulary = TrainWords();
+        break;
+      case TokenizerKind::character:
+        vocabulary = TrainCharacters();
+        break;
     }
     return {MakeTokenizer(options_.tokenizer, normaliser_, std::move(vocabulary), "text"), std::move(notes_)};
   }
@@ -116,11 +125,13 @@ class Trainer {
     const int64_t asked = options_.vocabulary;
     const auto alphabet = static_cast<int64_t>(Characters(items).size());
     double coverage = options_.character_coverage;
-    if (coverage != 0 && !(coverage >= 0.98 && coverage <= 1)) throw UserError("text.character_coverage", "0, or 0.98 to 1", std::to_string(coverage));
+    if (coverage != 0 && !(coverage >= 0.98 && coverage <= 1))
+      throw UserError("text.character_coverage", "0, or 0.98 to 1", std::to_string(coverage));
     if (coverage == 0) coverage = alphabet <= asked / 4 ? 1 : 0.9995;
     const int64_t needed = alphabet + 1 + kSpecials + (options_.byte_fallback ? kBytes : 0);
     if (coverage == 1 && asked < needed)
-      throw UserError("text.vocabulary", "at least " + std::to_string(needed) + ", for the " + std::to_string(alphabet) + " characters of the text",
+      throw UserError("text.vocabulary",
+                      "at least " + std::to_string(needed) + ", for the " + std::to_string(alphabet) + " characters of the text",
                       std::to_string(asked));
     Vocabulary vocabulary = ReadSentencePiece(TrainSentencePiece(options_, asked, coverage, items));
     NoteSize(vocabulary);
@@ -151,7 +162,8 @@ class Trainer {
       known += word.count;
     }
     if (known == 0)
-      throw UserError("text.minimum_count", "a count that some word reaches (the most frequent: " + std::to_string(sorted.empty() ? 0 : sorted[0].count) + ")",
+      throw UserError("text.minimum_count",
+                      "a count that some word reaches (the most frequent: " + std::to_string(sorted.empty() ? 0 : sorted[0].count) + ")",
                       std::to_string(options_.minimum_count));
     NoteSize(vocabulary);
     NoteUnknown(total - known, total, "words");
@@ -210,6 +222,8 @@ class Trainer {
 
 }  // namespace
 
-Trained TrainTokenizer(const TextOptions& options, std::span<const Lines> texts, uint64_t seed) { return Trainer(options, texts, seed).Train(); }
+Trained TrainTokenizer(const TextOptions& options, std::span<const Lines> texts, uint64_t seed) {
+  return Trainer(options, texts, seed).Train();
+}
 
 }  // namespace attend::text

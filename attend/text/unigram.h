@@ -26,7 +26,7 @@ class UnigramTokenizer : public SubwordTokenizer {
   void CutSampled(std::string_view text, const Sampling& sampling, std::vector<Segment>& out) const;
   float Score(int32_t id) const { return id == kUnknown ? unknown_score_ : vocabulary().scores[static_cast<size_t>(id)]; }
 
-  FlatMap edges_;                   // trie over bytes: node << 8 | byte -> node
+  FlatMap edges_;                    // trie over bytes: node << 8 | byte -> node
   std::vector<int32_t> node_piece_;  // by node: the piece that ends there, or -1
   float unknown_score_;
 };

@@ -19,10 +19,10 @@ void Check(TokenizerKind kind, const Vocabulary& v, std::string_view part) {
   const bool subwords = kind == TokenizerKind::bpe || kind == TokenizerKind::unigram;
   const size_t n = v.pieces.size();
   const size_t named = static_cast<size_t>(kSpecials + (v.bytes ? kBytes : 0));
-  if (n < named || n > 10'000'000)
-    throw UserError(part, "from " + std::to_string(named) + " to 10000000 pieces", std::to_string(n));
+  if (n < named || n > 10'000'000) throw UserError(part, "from " + std::to_string(named) + " to 10000000 pieces", std::to_string(n));
   if (v.bytes && !subwords) throw UserError(part, "byte pieces with bpe and unigram only", std::string(Name(kind)));
-  if (v.scores.size() != (subwords ? n : 0)) throw UserError(part, "one score a piece for bpe and unigram, else none", std::to_string(v.scores.size()));
+  if (v.scores.size() != (subwords ? n : 0))
+    throw UserError(part, "one score a piece for bpe and unigram, else none", std::to_string(v.scores.size()));
   if (v.joins.size() != (kind == TokenizerKind::word ? n : 0))
     throw UserError(part, "one entry of joins a piece for word, else none", std::to_string(v.joins.size()));
   for (float score : v.scores)
@@ -40,7 +40,8 @@ void Check(TokenizerKind kind, const Vocabulary& v, std::string_view part) {
       continue;
     }
     if (piece.empty() || piece.size() > kMaxPieceBytes || !utf8::Valid(piece))
-      throw UserError(part, where + " to be 1 to " + std::to_string(kMaxPieceBytes) + " bytes of UTF-8", std::to_string(piece.size()) + " bytes");
+      throw UserError(part, where + " to be 1 to " + std::to_string(kMaxPieceBytes) + " bytes of UTF-8",
+                      std::to_string(piece.size()) + " bytes");
     if (kind == TokenizerKind::character && utf8::Next(piece).length != piece.size())
       throw UserError(part, where + " to be one character", std::to_string(piece.size()) + " bytes");
     std::string key = piece;

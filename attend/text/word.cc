@@ -23,8 +23,10 @@ bool IsWordCharacter(char32_t c) {
     case UTF8PROC_CATEGORY_ND:
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_NO:
-    case UTF8PROC_CATEGORY_PC: return true;
-    default: return false;
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -37,7 +39,9 @@ bool Continues(char32_t last, char32_t c, char32_t next) {
 }
 
 // The code point at `i`; a space beyond the end.
-utf8::CodePoint At(std::string_view text, uint32_t i) { return i < text.size() ? utf8::Next(text.substr(i)) : utf8::CodePoint{' ', 0, true}; }
+utf8::CodePoint At(std::string_view text, uint32_t i) {
+  return i < text.size() ? utf8::Next(text.substr(i)) : utf8::CodePoint{' ', 0, true};
+}
 
 uint32_t WordEnd(std::string_view text, uint32_t i) {
   utf8::CodePoint last = At(text, i);

@@ -5,6 +5,8 @@
 #include <string>
 
 #include "attend/data/model_directory.h"
+#include "attend/data/prefetched_stream.h"
+#include "attend/data/safetensors.h"
 #include "attend/data/stream.h"
 #include "attend/models/sequence_model.h"
 #include "attend/models/workers.h"

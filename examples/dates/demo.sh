@@ -12,8 +12,10 @@ $attend train --task translate --out demo/model \
   --data.train.source demo/data/train.written --data.train.target demo/data/train.iso \
   --data.valid.source demo/data/valid.written --data.valid.target demo/data/valid.iso \
   --text.tokenizer character --text.lowercase true \
-  --model.encoder.cell gru --model.encoder.size 128 --model.decoder.cell gru --model.decoder.size 128 \
-  --model.decoder.attention.score additive --train.minutes 2.5
+  --model.encoder.size 64 --model.encoder.embedding 64 --model.encoder.embedding_dropout 0 --model.encoder.dropout 0.1 \
+  --model.decoder.size 128 --model.decoder.embedding 64 --model.decoder.embedding_dropout 0 --model.decoder.dropout 0.1 \
+  --model.decoder.fusion input --model.decoder.attention.score additive \
+  --train.batch_tokens 2000 --train.learning_rate 0.002 --train.label_smoothing 0 --train.minutes 2.3
 
 $attend predict demo/model --input demo/data/test.written --output demo/test.output
 total=$(wc -l <demo/data/test.iso)

@@ -26,17 +26,21 @@ TEST(Utf8, FindsIllEncodedBytes) {
       {"", std::string::npos},
       {"plain", std::string::npos},
       {std::string("\0\0\0\0\0\0\0\0\0", 9), std::string::npos},
-      {"Gr\xC3\xBC\xC3\x9F" "e", std::string::npos},
+      {"Gr\xC3\xBC\xC3\x9F"
+       "e",
+       std::string::npos},
       {"12345678\xFF", 8},
       {"1234567\xC3", 7},
-      {"\xC0\x80", 0},              // overlong NUL
-      {"\xE0\x80\xAF", 0},          // overlong slash
-      {"\xF0\x80\x80\xAF", 0},      // the same in four bytes
-      {"a\xED\xA0\x80", 1},         // a surrogate
-      {"ab\xF4\x90\x80\x80", 2},    // above U+10FFFF
+      {"\xC0\x80", 0},            // overlong NUL
+      {"\xE0\x80\xAF", 0},        // overlong slash
+      {"\xF0\x80\x80\xAF", 0},    // the same in four bytes
+      {"a\xED\xA0\x80", 1},       // a surrogate
+      {"ab\xF4\x90\x80\x80", 2},  // above U+10FFFF
       {"\xF4\x8F\xBF\xBF", std::string::npos},
-      {"abc\x80", 3},               // a tail without its lead
-      {"\xE3\x81" "a", 0},
+      {"abc\x80", 3},  // a tail without its lead
+      {"\xE3\x81"
+       "a",
+       0},
       {"12345678\xF0\x9F\x99\x82\xF8", 12},
   };
   for (const auto& c : cases) EXPECT_EQ(FirstInvalid(c.text), c.at) << testing::PrintToString(c.text);

@@ -14,7 +14,8 @@ namespace attend::config::example {
 
 enum class Score { dot, scaled_dot, additive, none };
 inline std::span<const Choice> Choices(Score) {
-  static constexpr Choice kChoices[] = {{"dot", 0, "q·k"}, {"scaled_dot", 1, "q·k/√d"}, {"additive", 2, "vᵀtanh(Wq + Uk)"}, {"none", 3, "no attention"}};
+  static constexpr Choice kChoices[] = {
+      {"dot", 0, "q·k"}, {"scaled_dot", 1, "q·k/√d"}, {"additive", 2, "vᵀtanh(Wq + Uk)"}, {"none", 3, "no attention"}};
   return kChoices;
 }
 inline std::span<const Choice> Aliases(Score) {
@@ -48,7 +49,7 @@ using Support = std::variant<All, Window>;
 
 struct Attention;
 struct Mixture {
-  std::vector<Attention> experts = {};
+  std::vector<Attention> experts;
   Router router = Router::soft;
   bool operator==(const Mixture&) const;
   template <class F>
@@ -66,7 +67,7 @@ struct Attention {
   Support support = {};
   std::optional<Mixture> mixture = {};
   Box<Attention> fallback = {};
-  bool operator==(const Attention&) const = default;
+  bool operator==(const Attention&) const;
   template <class F>
   static void Declare(F& field) {
     field("score", &Attention::score, "how queries and keys are compared");
@@ -76,7 +77,11 @@ struct Attention {
     field("fallback", &Attention::fallback, "used where this one is not legal");
   }
 };
-inline bool Mixture::operator==(const Mixture&) const = default;
+inline bool Mixture::operator==(const Mixture& other) const { return router == other.router && experts == other.experts; }
+inline bool Attention::operator==(const Attention& other) const {
+  return score == other.score && dropout == other.dropout && support == other.support && mixture == other.mixture &&
+         fallback == other.fallback;
+}
 
 struct Layer {
   int64_t size = 256;

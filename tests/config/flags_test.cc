@@ -36,8 +36,10 @@ TEST(Flags, ErrorsNameTheFlag) {
             "[options] expected train.epochs to be one integer, without options of its own; found x (from --train.epochs.x)");
   EXPECT_EQ(ErrorWith("", {{"encoder.heads", "1"}}),
             "[options] expected an option of encoder (kind rnn); found heads (from --encoder.heads), an option of kind transformer");
-  EXPECT_EQ(ErrorWith("", {{"", "1"}}), "[options] expected an option; found nothing (from --nothing); the options are data, encoder, decoder, layers, train");
-  EXPECT_EQ(ErrorWith("train: [1]", {{"train.epochs", "1"}}), "[options] expected train to be a map of options; found a list [1] (model.yaml:1)");
+  EXPECT_EQ(ErrorWith("", {{"", "1"}}),
+            "[options] expected an option; found nothing (from --nothing); the options are data, encoder, decoder, layers, train");
+  EXPECT_EQ(ErrorWith("train: [1]", {{"train.epochs", "1"}}),
+            "[options] expected train to be a map of options; found a list [1] (model.yaml:1)");
 }
 
 TEST(Flags, AnotherKindDropsWhatTheFileSaid) {
@@ -54,7 +56,8 @@ TEST(Flags, AnotherKindDropsWhatTheFileSaid) {
 TEST(Flags, WhatFlagsSayOfTheNewKindMayComeFirst) {
   const Transformer expected{.layers = 3, .heads = 2, .attention = {.score = Score::dot}};
   const std::string file = "encoder: {kind: rnn, layers: 9, cell: lstm}";
-  const Flags flags = {{"encoder.heads", "2"}, {"encoder.layers", "3"}, {"encoder.attention.score", "dot"}, {"encoder.kind", "transformer"}};
+  const Flags flags = {
+      {"encoder.heads", "2"}, {"encoder.layers", "3"}, {"encoder.attention.score", "dot"}, {"encoder.kind", "transformer"}};
   EXPECT_EQ(Given(file, flags).encoder, Encoder(expected));
   EXPECT_EQ(Given("", flags).encoder, Encoder(expected));
   EXPECT_EQ(Given("", {flags[3], flags[2], flags[1], flags[0]}).encoder, Encoder(expected));
@@ -112,11 +115,13 @@ TEST(Flags, UnionsTakeOneOrAList) {
   EXPECT_EQ(Given("data: a", {{"data.source.1", "b"}}).data[0].source.values(), (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(Given("", {{"data", "[a, {source: [b, c]}]"}}).data[1].source.size(), 2u);
   EXPECT_EQ(Given("", {{"data.source", "[a, b]"}}).data[0].source.size(), 2u);
-  EXPECT_EQ(ErrorWith("data: [a, b]", {{"data.source", "c"}}), "[options] expected an index of data from 0 to 2; found source (from --data.source)");
+  EXPECT_EQ(ErrorWith("data: [a, b]", {{"data.source", "c"}}),
+            "[options] expected an index of data from 0 to 2; found source (from --data.source)");
 }
 
 TEST(Flags, TextIsTakenAsItStands) {
-  for (const char* text : {"a: b", "#1", "*.txt", "- x", "&a", "!x", "1e3", "no", "a #b", "%x", "@", "`", "[", "{a", "it's", "\"half", "", " ", "null", "~"}) {
+  for (const char* text :
+       {"a: b", "#1", "*.txt", "- x", "&a", "!x", "1e3", "no", "a #b", "%x", "@", "`", "[", "{a", "it's", "\"half", "", " ", "null", "~"}) {
     EXPECT_EQ(Given("", {{"train.metric", text}}).train.metric, text);
   }
   EXPECT_EQ(Given("", {{"train.metric", "\"a\\tb\""}}).train.metric, "a\tb");
@@ -124,7 +129,8 @@ TEST(Flags, TextIsTakenAsItStands) {
   EXPECT_EQ(Given("", {{"train.init", "a: b"}}).train.init, "a: b");
   EXPECT_EQ(Given("train: {init: x}", {{"train.init", "~"}}).train.init, std::nullopt);
   EXPECT_EQ(Given("", {{"data", "x: #y"}}).data[0].source[0], "x: #y");
-  EXPECT_NE(ErrorWith("", {{"train.metric", "a\xff"}}).find("expected UTF-8 text; found the byte \\xFF (from --train.metric)"), std::string::npos);
+  EXPECT_NE(ErrorWith("", {{"train.metric", "a\xff"}}).find("expected UTF-8 text; found the byte \\xFF (from --train.metric)"),
+            std::string::npos);
   EXPECT_NE(ErrorWith("", {{"train.metric", std::string("a\0b", 3)}}).find("without control characters; found \\x00"), std::string::npos);
 }
 
@@ -139,7 +145,8 @@ TEST(Flags, DepthIsLimited) {
 }
 
 TEST(Flags, Words) {
-  const std::vector<std::string> words = {"--train.epochs", "3", "--train.shuffle=false", "--train.minutes", "-0.0", "--data.source", "a=b"};
+  const std::vector<std::string> words = {"--train.epochs", "3",  "--train.shuffle=false", "--train.minutes", "-0.0",
+                                          "--data.source",  "a=b"};
   const auto options = Read<Options>(Source().SetAll(words));
   EXPECT_EQ(options.train.epochs, 3);
   EXPECT_FALSE(options.train.shuffle);
@@ -147,7 +154,10 @@ TEST(Flags, Words) {
   EXPECT_EQ(options.data[0].source[0], "a=b");
   const std::vector<std::string> bare = {"--train.shuffle", "--train.epochs", "2"};
   EXPECT_TRUE(Read<Options>(Source::FromYaml("train: {shuffle: false}", "f").SetAll(bare)).train.shuffle);
-  EXPECT_EQ(ErrorOf([] { Source().SetAll(std::vector<std::string>{"--a", "1", "stray"}); }), "[options] expected --option value; found stray");
+  EXPECT_EQ(ErrorOf([] {
+              Source().SetAll(std::vector<std::string>{"--a", "1", "stray"});
+            }),
+            "[options] expected --option value; found stray");
 }
 
 TEST(Source, Peeks) {

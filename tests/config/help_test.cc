@@ -95,8 +95,8 @@ TEST(Markdown, LinksLeadSomewhere) {
 
 TEST(Paths, ListEveryOption) {
   const auto paths = Paths<Options>();
-  for (const char* path : {"data.source", "encoder.kind", "encoder.cell", "encoder.heads", "decoder.attention.support.left", "layers.0.size",
-                           "layers.0.attention.mixture.router", "train.betas", "train.seed"}) {
+  for (const char* path : {"data.source", "encoder.kind", "encoder.cell", "encoder.heads", "decoder.attention.support.left",
+                           "layers.0.size", "layers.0.attention.mixture.router", "train.betas", "train.seed"}) {
     EXPECT_EQ(std::count(paths.begin(), paths.end(), path), 1) << path;
   }
   EXPECT_EQ(std::set<std::string>(paths.begin(), paths.end()).size(), paths.size());

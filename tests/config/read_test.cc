@@ -16,7 +16,7 @@ std::string ErrorIn(const std::string& yaml) {
 TEST(Read, NothingGivesTheDefaults) {
   EXPECT_EQ(Read<Options>(Source()), Options{});
   EXPECT_EQ(FromText(""), Options{});
-  EXPECT_EQ(FromText("train:\nencoder: ~\n"), Options{});
+  EXPECT_EQ(FromText("train:\ndata:\nencoder: ~\n"), Options{});
 }
 
 TEST(Read, Scalars) {
@@ -37,8 +37,8 @@ TEST(Read, Scalars) {
 TEST(Read, NullUnsetsAnOptional) {
   EXPECT_FALSE(Read<Train>(Source::FromYaml("minutes: 3", "f").Set("minutes", "~")).minutes);
   EXPECT_FALSE(FromText("train: {minutes: null}").train.minutes);
-  EXPECT_EQ(ErrorIn("train: {epochs: }"), "[options] expected train.epochs to be an integer; found null (model.yaml:1)"
-            ) << "bounds are named with numbers only";
+  EXPECT_EQ(ErrorIn("train: {epochs: }"), "[options] expected train.epochs to be an integer; found null (model.yaml:1)")
+      << "bounds are named with numbers only";
 }
 
 TEST(Read, ChoicesAndAliases) {
@@ -58,7 +58,8 @@ TEST(Read, ABareValueSetsTheShorthand) {
 TEST(Read, AUnionIsAScalarOneOrAList) {
   EXPECT_EQ(FromText("data: a").data, (OneOrMany<Files>(Files{.source = std::string("a")})));
   EXPECT_EQ(FromText("data: {source: [a, b], weight: 2}").data, (OneOrMany<Files>(Files{.source = {"a", "b"}, .weight = 2})));
-  EXPECT_EQ(FromText("data: [a, {source: b}]").data, (OneOrMany<Files>{Files{.source = std::string("a")}, Files{.source = std::string("b")}}));
+  EXPECT_EQ(FromText("data: [a, {source: b}]").data,
+            (OneOrMany<Files>{Files{.source = std::string("a")}, Files{.source = std::string("b")}}));
 }
 
 TEST(Read, VariantsKeepTheDefaultOfTheirPlace) {
@@ -104,15 +105,20 @@ TEST(Read, Ranges) {
 }
 
 TEST(Read, IllTypedValues) {
-  for (const char* bad : {"x", "1.5", "1e3", "0x10", "99999999999999999999", "9223372036854775808", "--1", "+-1", "1 2", "\"\"", "[1]", "{a: 1}"}) {
-    EXPECT_NE(ErrorIn("train: {seed: " + std::string(bad) + "}").find("expected train.seed to be an integer; found"), std::string::npos) << bad;
+  for (const char* bad :
+       {"x", "1.5", "1e3", "0x10", "99999999999999999999", "9223372036854775808", "--1", "+-1", "1 2", "\"\"", "[1]", "{a: 1}"}) {
+    EXPECT_NE(ErrorIn("train: {seed: " + std::string(bad) + "}").find("expected train.seed to be an integer; found"), std::string::npos)
+        << bad;
   }
   for (const char* bad : {".nan", "nan", ".inf", "inf", "-.inf", "1e999", "1,5", "one"}) {
-    EXPECT_NE(ErrorIn("train: {minutes: \"" + std::string(bad) + "\"}").find("expected train.minutes to be a number >= 0; found"), std::string::npos) << bad;
+    EXPECT_NE(ErrorIn("train: {minutes: \"" + std::string(bad) + "\"}").find("expected train.minutes to be a number >= 0; found"),
+              std::string::npos)
+        << bad;
   }
   EXPECT_EQ(ErrorIn("encoder: window"), "[options] expected encoder.kind to be one of rnn, transformer; found window (model.yaml:1)");
   EXPECT_EQ(ErrorIn("train: {shuffle: maybe}"), "[options] expected train.shuffle to be true or false; found maybe (model.yaml:1)");
-  EXPECT_EQ(ErrorIn("train: {betas: 0.9}"), "[options] expected train.betas to be a list of number such as [0.9]; found 0.9 (model.yaml:1)");
+  EXPECT_EQ(ErrorIn("train: {betas: 0.9}"),
+            "[options] expected train.betas to be a list of numbers such as [0.9]; found 0.9 (model.yaml:1)");
   EXPECT_EQ(ErrorIn("train: 3"), "[options] expected train to be a map of options; found 3 (model.yaml:1)");
   EXPECT_NE(ErrorIn("layers: [{attention: {support: {kind: window, left: 2147483648}}}]").find("to be an integer >= 0"), std::string::npos);
 }
@@ -121,7 +127,8 @@ TEST(Read, UnknownOptions) {
   EXPECT_EQ(ErrorIn("train:\n  epochs: 3\n  lerning_rate: 1"),
             "[options] expected an option of train; found lerning_rate (model.yaml:3); did you mean learning_rate?");
   EXPECT_EQ(ErrorIn("trian: {}"), "[options] expected an option; found trian (model.yaml:1); did you mean train?");
-  EXPECT_EQ(ErrorIn("learning-rate: 1"), "[options] expected an option; found learning-rate (model.yaml:1); did you mean train.learning_rate?");
+  EXPECT_EQ(ErrorIn("learning-rate: 1"),
+            "[options] expected an option; found learning-rate (model.yaml:1); did you mean train.learning_rate?");
   EXPECT_EQ(ErrorIn("zzz: 1"),
             "[options] expected an option; found zzz (model.yaml:1); the options are data, encoder, decoder, layers, train");
   EXPECT_EQ(ErrorIn("encoder: {\"a\\nb\": 1}"),
@@ -158,7 +165,8 @@ TEST(Read, RequiredOptions) {
   EXPECT_EQ(ErrorOf([] { Read<Outer>(Source()); }), "[options] expected --data.input (the text); found nothing");
   EXPECT_EQ(ErrorOf([] { Read<Outer>(Source::FromYaml("data: {input: a}\nmore: [{}]", "f")); }),
             "[options] expected --more.0.input (the text); found nothing");
-  EXPECT_EQ(ErrorOf([] { Read<Outer>(Source::FromYaml("data:\n  input:", "f")); }), "[options] expected --data.input (the text); found nothing (f:2)");
+  EXPECT_EQ(ErrorOf([] { Read<Outer>(Source::FromYaml("data:\n  input:", "f")); }),
+            "[options] expected --data.input (the text); found nothing (f:2)");
   EXPECT_EQ(Read<Outer>(Source().Set("data.input", "a")).data.input, "a");
 }
 

@@ -30,7 +30,8 @@ TEST(Yaml, RefusesWhatOptionsDoNotHave) {
   EXPECT_NE(ErrorIn("train:\n  epochs: *a").find("(model.yaml:2)"), std::string::npos);
   EXPECT_NE(ErrorIn("a: &a 1\nb: *a").find("YAML without anchors"), std::string::npos);
   EXPECT_NE(ErrorIn("train: !!map {epochs: 1}").find("expected YAML without tags"), std::string::npos);
-  EXPECT_EQ(ErrorIn("train:\n  epochs: 1\n  seed: 2\n  epochs: 3"), "[options] expected every option once; found a second epochs (model.yaml:4)");
+  EXPECT_EQ(ErrorIn("train:\n  epochs: 1\n  seed: 2\n  epochs: 3"),
+            "[options] expected every option once; found a second epochs (model.yaml:4)");
   EXPECT_EQ(ErrorIn("train: {seed: 1}\n\"train\": {}"), "[options] expected every option once; found a second train (model.yaml:2)");
   EXPECT_NE(ErrorIn("a: 1\n---\nb: 2").find("expected one YAML document; found a second one (model.yaml:"), std::string::npos);
   EXPECT_NE(ErrorIn("? [a]\n: 1").find("expected a name before the colon"), std::string::npos);
@@ -41,7 +42,8 @@ TEST(Yaml, RefusesWhatOptionsDoNotHave) {
 }
 
 TEST(Yaml, RefusesIllFormedText) {
-  for (const char* bad : {"{a: 1", "a: [1, 2", "a: 1\n b: 2", "{a: 1} x", "a: 1\n]", "a: \"x", "a: b: c", "\tx: 1", "a: %", "%YAML 9\n---\na: 1", "a: |x\n b"}) {
+  for (const char* bad : {"{a: 1", "a: [1, 2", "a: 1\n b: 2", "{a: 1} x", "a: 1\n]", "a: \"x", "a: b: c", "\tx: 1", "a: %",
+                          "%YAML 9\n---\na: 1", "a: |x\n b"}) {
     EXPECT_EQ(ErrorIn(bad).substr(0, 9), "[options]") << bad;
   }
 }
@@ -50,7 +52,10 @@ TEST(Yaml, RefusesBytesThatAreNotText) {
   EXPECT_EQ(ErrorIn("train:\n  metric: a\xff"), "[options] expected UTF-8 text; found the byte \\xFF (model.yaml:2)");
   EXPECT_EQ(ErrorIn(std::string("a: 1\n\0", 6)), "[options] expected text without control characters; found \\x00 (model.yaml:2)");
   EXPECT_NE(ErrorIn("train: {}\n\x04\nhidden: 1").find("found \\x04 (model.yaml:2)"), std::string::npos);
-  EXPECT_NE(ErrorIn("\xff\xfe" "a\0:\0").find("expected UTF-8"), std::string::npos);
+  EXPECT_NE(ErrorIn("\xff\xfe"
+                    "a\0:\0")
+                .find("expected UTF-8"),
+            std::string::npos);
   EXPECT_NE(ErrorIn("a: \xed\xa0\x80").find("expected UTF-8"), std::string::npos);
   EXPECT_EQ(Read<Options>(Source::FromYaml("\xEF\xBB\xBFtrain: {seed: 3}\r\n", "f")).train.seed, 3);
 }
@@ -58,7 +63,9 @@ TEST(Yaml, RefusesBytesThatAreNotText) {
 TEST(Yaml, LimitsDepthAndSize) {
   std::string nested = "dot";
   for (int i = 0; i < 40; ++i) nested = "{fallback: " + nested + "}";
-  EXPECT_NE(ErrorIn("layers: [{attention: " + nested + "}]").find("expected at most 32 levels of lists and maps; found more (model.yaml:1)"), std::string::npos);
+  EXPECT_NE(
+      ErrorIn("layers: [{attention: " + nested + "}]").find("expected at most 32 levels of lists and maps; found more (model.yaml:1)"),
+      std::string::npos);
   EXPECT_NE(ErrorIn(std::string(500'000, '[')).find("[options]"), std::string::npos);
   EXPECT_NE(ErrorIn(Repeat("{a: ", 100'000)).find("[options]"), std::string::npos);
   EXPECT_NE(ErrorIn(Repeat("- ", 200'000)).find("[options]"), std::string::npos);
@@ -73,7 +80,8 @@ TEST(Yaml, LimitsTheDepthOfWhatIsResolved) {
   for (int i = 0; i < 27; ++i) path += ".fallback";
   const Options deepest = Read<Options>(Source().Set(path, "dot"));
   EXPECT_EQ(Read<Options>(Source::FromYaml(ToYaml(deepest), "f")), deepest);
-  EXPECT_NE(ErrorOf([&] { Read<Options>(Source().Set(path + ".fallback", "dot")); }).find("more in the resolved configuration"), std::string::npos);
+  EXPECT_NE(ErrorOf([&] { Read<Options>(Source().Set(path + ".fallback", "dot")); }).find("more in the resolved configuration"),
+            std::string::npos);
 }
 
 TEST(Yaml, LargeTextTakesLittleTime) {
@@ -92,7 +100,8 @@ TEST(Yaml, LargeTextTakesLittleTime) {
 }
 
 TEST(Yaml, Files) {
-  const auto folder = std::filesystem::temp_directory_path() / ("attend_config_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()));
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("attend_config_" + std::to_string(::testing::UnitTest::GetInstance()->random_seed()));
   std::filesystem::create_directories(folder);
   const std::string path = (folder / "a.yaml").string();
   std::ofstream(path) << "train: {seed: 5}\n";
@@ -106,7 +115,8 @@ Options Full() {
   Options options;
   options.data = {Files{.source = {"a", "b"}, .weight = 0.1}, Files{.source = std::string("c: #d"), .weight = 1e300}};
   options.encoder = Transformer{.layers = 3, .heads = 2, .attention = {.score = Score::none}};
-  options.layers = {Layer{.size = 3, .attention = {.mixture = Mixture{.experts = {Attention{.score = Score::dot}}, .router = Router::top}}}};
+  options.layers = {
+      Layer{.size = 3, .attention = {.mixture = Mixture{.experts = {Attention{.score = Score::dot}}, .router = Router::top}}}};
   options.layers[0].attention.mixture->experts[0].fallback = Attention{.support = Window{.left = 1, .right = 2}};
   options.train.seed = std::numeric_limits<int64_t>::max();
   return options;
@@ -125,11 +135,14 @@ TEST(ToYaml, IsCompleteAndInOrder) {
   EXPECT_EQ(ToYaml(Train{.learning_rate = 1e-5, .minutes = {}, .init = {}, .tags = {"yes", "a b"}}),
             "epochs: 20\nlearning_rate: 1.0e-05\nminutes: null\nshuffle: true\nmetric: bleu\ninit: null\nbetas: [0.9, 0.98]\n"
             "tags: [\"yes\", \"a b\"]\nseed: 1\n");
-  EXPECT_EQ(ToYaml(Options{.data = Files{.source = std::string("a")}, .layers = {}}),
-            "data:\n  source: a\n  weight: 1\nencoder:\n  kind: rnn\n  layers: 1\n  cell: gru\ndecoder:\n  kind: transformer\n  layers: 2\n  heads: 4\n"
-            "  attention:\n    score: scaled_dot\n    dropout: 0\n    support:\n      kind: all\n    mixture: null\n    fallback: null\nlayers: []\n"
-            "train:\n  epochs: 20\n  learning_rate: 0.001\n  minutes: null\n  shuffle: true\n  metric: bleu\n  init: null\n  betas: [0.9, 0.98]\n"
-            "  tags: []\n  seed: 1\n");
+  EXPECT_EQ(
+      ToYaml(Options{.data = Files{.source = std::string("a")}, .layers = {}}),
+      "data:\n  source: a\n  weight: 1\nencoder:\n  kind: rnn\n  layers: 1\n  cell: gru\ndecoder:\n  kind: transformer\n  layers: 2\n  "
+      "heads: 4\n"
+      "  attention:\n    score: scaled_dot\n    dropout: 0\n    support:\n      kind: all\n    mixture: null\n    fallback: null\nlayers: "
+      "[]\n"
+      "train:\n  epochs: 20\n  learning_rate: 0.001\n  minutes: null\n  shuffle: true\n  metric: bleu\n  init: null\n  betas: [0.9, 0.98]\n"
+      "  tags: []\n  seed: 1\n");
 }
 
 struct One {
@@ -149,10 +162,63 @@ TEST(ToYaml, DoublesKeepTheirBits) {
 }
 
 TEST(ToYaml, TextKeepsItsBytes) {
-  std::vector<std::string> texts = {"", " ", "~", "null", "Null", "true", "no", "off", "5", "1e3", ".5", ".inf", "-", "- a", "a: b", "a #b", "#", "[a", "]", "{", "x,y",
-                                    "'", "\"", "\\", "a\nb", "a\n\n", "\t", "\r\n", "*a", "&a", "!a", "%a", "@", "`", "? ", "|", ">", "<<", "=", "...", "---",
-                                    "ü", "日本語", "\xF0\x9F\x98\x80", "\xC2\x85", "\xC2\xA0", "\xE2\x80\xA8", "\xEF\xBB\xBF", "\xEF\xBF\xBF",
-                                    std::string("\0\x01\x04\x1b\x7f", 5), "0x1F", "0o7", "1_000", "2024-01-01", "12:30", "a/b.c-d+e@f%g", std::string(5000, 'x'),
+  std::vector<std::string> texts = {"",
+                                    " ",
+                                    "~",
+                                    "null",
+                                    "Null",
+                                    "true",
+                                    "no",
+                                    "off",
+                                    "5",
+                                    "1e3",
+                                    ".5",
+                                    ".inf",
+                                    "-",
+                                    "- a",
+                                    "a: b",
+                                    "a #b",
+                                    "#",
+                                    "[a",
+                                    "]",
+                                    "{",
+                                    "x,y",
+                                    "'",
+                                    "\"",
+                                    "\\",
+                                    "a\nb",
+                                    "a\n\n",
+                                    "\t",
+                                    "\r\n",
+                                    "*a",
+                                    "&a",
+                                    "!a",
+                                    "%a",
+                                    "@",
+                                    "`",
+                                    "? ",
+                                    "|",
+                                    ">",
+                                    "<<",
+                                    "=",
+                                    "...",
+                                    "---",
+                                    "ü",
+                                    "日本語",
+                                    "\xF0\x9F\x98\x80",
+                                    "\xC2\x85",
+                                    "\xC2\xA0",
+                                    "\xE2\x80\xA8",
+                                    "\xEF\xBB\xBF",
+                                    "\xEF\xBF\xBF",
+                                    std::string("\0\x01\x04\x1b\x7f", 5),
+                                    "0x1F",
+                                    "0o7",
+                                    "1_000",
+                                    "2024-01-01",
+                                    "12:30",
+                                    "a/b.c-d+e@f%g",
+                                    std::string(5000, 'x'),
                                     std::string(5000, '#')};
   for (const std::string& text : texts) {
     EXPECT_EQ(Read<Train>(Source::FromYaml(ToYaml(Train{.minutes = {}, .metric = text, .init = text}), "f")).metric, text);
@@ -180,7 +246,8 @@ TEST(Differences, NameThePathAndBothValues) {
   EXPECT_EQ(text(Differences(Full(), other)),
             "encoder.kind: transformer | rnn\n"
             "layers.0.attention.mixture.experts.0.score: dot | additive\n"
-            "layers.0.attention.mixture.experts.1: (none) | {score: scaled_dot, dropout: 0, support: {kind: all}, mixture: null, fallback: null}\n"
+            "layers.0.attention.mixture.experts.1: (none) | {score: scaled_dot, dropout: 0, support: {kind: all}, mixture: null, fallback: "
+            "null}\n"
             "layers.0.attention.fallback: null | {score: scaled_dot, dropout: 0, support: {kind: all}, mixture: null, fallback: null}\n"
             "train.minutes: null | 3\n"
             "train.betas.1: 0.98 | (none)\n");

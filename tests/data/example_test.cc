@@ -36,10 +36,11 @@ TEST(CutBatches, CountsPaddedTokensOfTheLongerSide) {
   std::vector<Example> examples;
   for (const auto& [s, t] : std::vector<std::pair<int, int>>{{3, 9}, {19, 9}, {4, 9}, {4, 4}, {5, 4}, {99, 2}})
     examples.push_back(Make(std::string(static_cast<size_t>(s), 'a'), std::string(static_cast<size_t>(t), 'a')));
-  // By target, then source length, longest first: 1 (20, 10), 2 (5, 10), 0 (4, 10), 4 (6, 5), 3 (5, 5), 5 (100, 3).
-  EXPECT_THAT(CutBatches(examples, {.tokens = 40}), ElementsAre(ElementsAre(1, 2), ElementsAre(0, 4, 3), ElementsAre(5)));
+  // Target length falling, source length rising and falling in turn: 0 (4, 10), 2 (5, 10), 1 (20, 10), 4 (6, 5), 3 (5, 5), 5 (100, 3).
+  EXPECT_THAT(CutBatches(examples, {.tokens = 40}), ElementsAre(ElementsAre(0, 2), ElementsAre(1, 4), ElementsAre(3), ElementsAre(5)));
+  EXPECT_THAT(CutBatches(examples, {.tokens = 60}), ElementsAre(ElementsAre(0, 2, 1), ElementsAre(4, 3), ElementsAre(5)));
   EXPECT_THAT(CutBatches(examples, {.tokens = 1}).size(), 6u);
-  EXPECT_THAT(CutBatches(examples, {.tokens = 1, .sentences = 4}), ElementsAre(ElementsAre(1, 2, 0, 4), ElementsAre(3, 5)));
+  EXPECT_THAT(CutBatches(examples, {.tokens = 1, .sentences = 4}), ElementsAre(ElementsAre(0, 2, 1, 4), ElementsAre(3, 5)));
   EXPECT_TRUE(CutBatches({}, {}).empty());
 }
 

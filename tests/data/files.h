@@ -31,6 +31,7 @@ class Folder {
   const std::filesystem::path& path() const { return path_; }
   std::string operator/(const std::string& name) const { return (path_ / name).string(); }
   std::string Write(const std::string& name, std::string_view bytes) const {
+    std::filesystem::remove(path_ / name);  // ext4 flushes a file that is truncated and written again: slow
     std::ofstream(path_ / name, std::ios::binary) << bytes;
     return *this / name;
   }

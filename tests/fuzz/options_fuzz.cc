@@ -1,6 +1,7 @@
 // The options reader on hostile text: a YAML file, then after the first line "%%" one override a line, `path=value`.
 // Only attend::Error may leave it, and what it accepts must come back the same from its resolved form.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

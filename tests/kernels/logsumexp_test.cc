@@ -73,7 +73,7 @@ TEST_P(LogSumExp, WhatIsNotFiniteShows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, LogSumExp, testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
-                         [](const auto& info) { return std::string(hwy::TargetName(info.param)); });
+                         [](const auto& target) { return std::string(hwy::TargetName(target.param)); });
 
 }  // namespace
 }  // namespace attend::kernels

@@ -65,9 +65,9 @@ TEST(Accuracy, ExactMatches) {
 TEST(RowEntropy, ByHand) {
   RowEntropy entropy;
   const std::vector<float> weights = {0.25f, 0.25f, 0.25f, 0.25f,  // log 4
-                                      0, 1, 0, 0,                  // 0
-                                      0, 0, 0, 0,                  // nothing visible: no row
-                                      3, 3, 0, 0};                 // not normalised: log 2
+                                      0,     1,     0,     0,      // 0
+                                      0,     0,     0,     0,      // nothing visible: no row
+                                      3,     3,     0,     0};     // not normalised: log 2
   entropy.Add(weights, 4);
   EXPECT_EQ(entropy.rows, 3);
   EXPECT_NEAR(entropy.Mean(), (std::log(4.0) + std::log(2.0)) / 3, 1e-12);

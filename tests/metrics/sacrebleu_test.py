@@ -70,7 +70,7 @@ def real(path, joiner=" "):
     path = DATA / path
     if not DATA.exists():
         pytest.skip(f"the data folder {DATA} is absent (set ATTEND_DATA)")
-    lines = path.read_text(encoding="utf-8").split("\n")[:LINES]
+    lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")[:LINES]
     # Two sets of references; the second is a light corruption, so that n-grams are found in one, the other or both.
     references = [[joiner.join(line.split(" ")) for line in lines], worsened(lines, joiner, 2)]
     return worsened(lines, joiner, 1), references

@@ -20,13 +20,15 @@ std::vector<std::u32string> Words(BleuTokenizer tokenizer, std::u32string_view l
 TEST(Unicode, Decode) {
   EXPECT_EQ(Decode("aé漢😀"), U"aé漢😀");
   EXPECT_EQ(Decode(std::string_view("a\0b", 3)), std::u32string(U"a\0b", 3));
-  EXPECT_EQ(Decode("\x80\xC3"), U"\uFFFD\uFFFD");          // a stray continuation, a cut sequence
+  EXPECT_EQ(Decode("\x80\xC3"), U"\uFFFD\uFFFD");            // a stray continuation, a cut sequence
   EXPECT_EQ(Decode("\xED\xA0\x80"), U"\uFFFD\uFFFD\uFFFD");  // a surrogate
   EXPECT_EQ(Decode(""), U"");
 }
 
 TEST(Unicode, SplitKnowsPythonsWhiteSpace) {
-  EXPECT_THAT(Split(U"\u3000a\u00A0b\u0085c\u2028d\x1C" U"e\u200Bf  "), ElementsAre(U"a", U"b", U"c", U"d", U"e\u200Bf"));
+  EXPECT_THAT(Split(U"\u3000a\u00A0b\u0085c\u2028d\x1C"
+                    U"e\u200Bf  "),
+              ElementsAre(U"a", U"b", U"c", U"d", U"e\u200Bf"));
   EXPECT_THAT(Split(U" \t"), ElementsAre());
   EXPECT_EQ(Strip(U"\u2003 a b\n"), U"a b");
   EXPECT_EQ(StripRight(U" a\u3000"), U" a");
@@ -40,8 +42,9 @@ TEST(Unicode, Lower) {
 }
 
 TEST(BleuTokenizer, Mteval13a) {
-  EXPECT_THAT(Words(BleuTokenizer::mteval_13a, U"It's $1,000.5, e.g. 10-year &quot;U.S.&quot;"),
-              ElementsAre(U"It's", U"$", U"1,000.5", U",", U"e", U".", U"g", U".", U"10", U"-", U"year", U"\"", U"U", U".", U"S", U".", U"\""));
+  EXPECT_THAT(
+      Words(BleuTokenizer::mteval_13a, U"It's $1,000.5, e.g. 10-year &quot;U.S.&quot;"),
+      ElementsAre(U"It's", U"$", U"1,000.5", U",", U"e", U".", U"g", U".", U"10", U"-", U"year", U"\"", U"U", U".", U"S", U".", U"\""));
   EXPECT_THAT(Words(BleuTokenizer::mteval_13a, U"x<skipped>y auto-\nmatic &amp;lt;"), ElementsAre(U"xy", U"automatic", U"<"));
 }
 

@@ -37,7 +37,8 @@ TEST(AlignWords, TakesTheFirstOfEqualWordsAndNoneOfNothing) {
   EXPECT_TRUE(AlignWords(map, {}, std::vector<int32_t>{0}).empty());
   EXPECT_TRUE(AlignWords(map, std::vector<int32_t>{0}, {}).empty());
   EXPECT_TRUE(AlignWords(SourceMap{}, std::vector<int32_t>{0}, std::vector<int32_t>{0}).empty());
-  EXPECT_EQ(AlignWords(map, std::vector<int32_t>{0, 0, 1, 2}, std::vector<int32_t>{0, 1, 2, 3, 4}).size(), 2u);  // more words than the map has
+  // More words than the map has.
+  EXPECT_EQ(AlignWords(map, std::vector<int32_t>{0, 0, 1, 2}, std::vector<int32_t>{0, 1, 2, 3, 4}).size(), 2u);
 }
 
 TEST(ReplaceUnknown, NamesTheMostAttendedWord) {

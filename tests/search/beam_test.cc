@@ -42,7 +42,7 @@ std::vector<Complete> Enumerate(const FakeModel& model, int64_t sentence, const 
     const double total = log_prob + p[kEnd], length = static_cast<double>(prefix.size()) + 1;
     double score = total;
     if (options.length_penalty == LengthPenalty::average) score = total / std::pow(length, options.length_alpha);
-    if (options.length_penalty == LengthPenalty::wu) score = total * std::pow(6, options.length_alpha) / std::pow(5 + length, options.length_alpha);
+    if (options.length_penalty == LengthPenalty::wu) score = total / std::pow((5 + length) / 6, options.length_alpha);
     if (options.coverage_penalty > 0)
       for (float c : coverage) score += options.coverage_penalty * std::log(std::min(1.0, static_cast<double>(c)));
     if (static_cast<int>(prefix.size()) >= options.min_length) out.push_back({prefix, total, score});
@@ -116,7 +116,7 @@ TEST(Beam, PenaltiesFollowTheirFormulas) {
 
 // Takes the best id until the end symbol: what greedy search is.
 TEST(Beam, OfOneIsGreedy) {
-  FakeModel model{.vocabulary = 50, .sharpness = 3, .end_bonus = 3};
+  FakeModel model{.vocabulary = 50, .sharpness = 3, .end_bonus = 1};
   const std::vector<Sentence> sentences = TestSentences(64);
   for (LengthPenalty penalty : {LengthPenalty::none, LengthPenalty::average}) {
     SearchOptions options = Options(1, 12);

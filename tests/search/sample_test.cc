@@ -1,5 +1,6 @@
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "attend/search/search.h"
 #include "gtest/gtest.h"
@@ -24,14 +25,14 @@ std::vector<Hypotheses> Find(const FakeModel& model, const std::vector<Sentence>
 // All outputs of at most two ids, drawn as often as the model says (the start symbol is forbidden, the rest renormalised).
 TEST(Sample, FollowsTheModel) {
   FakeModel model{.vocabulary = 5, .sharpness = 1};
-  const int samples = 1000, sentences = 20;
-  // The same distribution for all examples would need one example; draw from one sentence under many seeds instead.
+  const int samples = 1000, seeds = 20;
   std::map<std::vector<int32_t>, double> found;
-  std::vector<Sentence> one = TestSentences(1);
-  for (int seed = 0; seed < sentences; seed++) {
+  const std::vector<Sentence> one = TestSentences(1);
+  for (int seed = 0; seed < seeds; seed++) {
     SearchOptions options = Options(samples, 2);
     options.seed = seed;
-    for (const Hypothesis& h : Find(model, one, options)[0]) {
+    const Hypotheses drawn = Find(model, one, options)[0];
+    for (const Hypothesis& h : drawn) {
       std::vector<int32_t> key = h.ids;
       if (h.complete) key.push_back(kEnd);
       found[key] += 1;
@@ -47,7 +48,7 @@ TEST(Sample, FollowsTheModel) {
   };
   double chi = 0, freedom = -1, mass = 0;
   const auto compare = [&](const std::vector<int32_t>& key, double p) {
-    const double expected = p * samples * sentences;
+    const double expected = p * samples * seeds;
     chi += (found[key] - expected) * (found[key] - expected) / expected;
     freedom++;
     mass += p;
@@ -84,7 +85,9 @@ TEST(Sample, SeedsRepeatAndDiffer) {
       EXPECT_EQ(a[s][i].ids, b[s][i].ids);
       differ += a[s][i].ids != c[s][i].ids;
       differ += i > 0 && a[s][i].ids != a[s][0].ids;
-      if (i < 2) EXPECT_EQ(a[s][i].ids, fewer[s][i].ids);
+      if (i < 2) {
+        EXPECT_EQ(a[s][i].ids, fewer[s][i].ids);
+      }
     }
   }
   EXPECT_GT(differ, 25);
@@ -122,7 +125,7 @@ TEST(Sample, KeepsPrefixLimitsAndForbiddenIds) {
       std::set<std::pair<int32_t, int32_t>> seen;
       for (size_t t = 0; t < h.ids.size(); t++) {
         EXPECT_NE(h.ids[t], kStart);
-        if (t > 0) EXPECT_TRUE(seen.insert({h.ids[t - 1], h.ids[t]}).second);
+        EXPECT_TRUE(t == 0 || seen.insert({h.ids[t - 1], h.ids[t]}).second);
       }
     }
 }

@@ -9,7 +9,7 @@ namespace {
 TEST(Score, IsTheModelsLogProbability) {
   FakeModel model{.vocabulary = 9};
   const std::vector<Sentence> sentences = TestSentences(4);
-  const std::vector<std::vector<int32_t>> targets = {{2, 3, 4}, {}, {8, 8, 8, 8, 8, 0}, {5}};
+  const std::vector<std::vector<int32_t>> targets = {{2, 3, 4}, {}, {8, 8, 8, 8, 8, 7}, {5}};
   FakeDecoder decoder(model, sentences);
   const Hypotheses found = Score(decoder, sentences, targets, TestSymbols(), Maps::all);
   ASSERT_EQ(found.size(), 4u);

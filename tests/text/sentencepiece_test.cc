@@ -88,7 +88,8 @@ TEST_P(SameAsSentencePiece, WithRareCharactersLeftOut) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SameAsSentencePiece,
-                         testing::Combine(testing::Values(TokenizerKind::bpe, TokenizerKind::unigram), testing::Bool()), [](const auto& param) {
+                         testing::Combine(testing::Values(TokenizerKind::bpe, TokenizerKind::unigram), testing::Bool()),
+                         [](const auto& param) {
                            return std::string(Name(std::get<0>(param.param))) + (std::get<1>(param.param) ? "Bytes" : "");
                          });
 
@@ -124,7 +125,8 @@ TEST(SentencePiece, SaysNothing) {
 
 TEST(SentencePiece, LearnsTheCharactersItReserves) {
   using namespace std::string_literals;
-  const std::vector<Counted> items = {{"a\tb\tc"s, 5}, {"\u2581x\u2581"s, 5}, {"\u2585"s, 5}, {"n\0n"s, 5}, {"<unk><unk>"s, 50}, {"</s>"s, 50}};
+  const std::vector<Counted> items = {{"a\tb\tc"s, 5}, {"\u2581x\u2581"s, 5}, {"\u2585"s, 5},
+                                      {"n\0n"s, 5},    {"<unk><unk>"s, 50},   {"</s>"s, 50}};
   const Vocabulary v = ReadSentencePiece(TrainSentencePiece(Options(TokenizerKind::bpe, 60), 60, 1, items));
   const auto ours = MakeTokenizer(TokenizerKind::bpe, {UnicodeForm::none, false, false}, v, "test");
   for (const Counted& item : items) {

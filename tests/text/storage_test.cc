@@ -69,7 +69,8 @@ TEST_F(Storage, GivesBackTheSameTokenizer) {
 }
 
 TEST_F(Storage, PairsAreOneFileOrTwo) {
-  const auto a = Train(Options(TokenizerKind::bpe), Invented(100)).tokenizer, b = Train(Options(TokenizerKind::word), Invented(100)).tokenizer;
+  const auto a = Train(Options(TokenizerKind::bpe), Invented(100)).tokenizer,
+             b = Train(Options(TokenizerKind::word), Invented(100)).tokenizer;
   SaveTokenizers({a, a}, directory_.string());
   EXPECT_TRUE(LoadTokenizers(directory_.string()).shared());
   SaveTokenizers({a, b}, directory_.string());
@@ -88,7 +89,13 @@ TEST_F(Storage, RefusesFilesThatDoNotHoldTogether) {
     return out.replace(at, from.size(), to);
   };
   const std::string bad[] = {
-      "", "null", "[]", "{}", "nonsense", std::string(100, '\0'), std::string(200000, '['),
+      "",
+      "null",
+      "[]",
+      "{}",
+      "nonsense",
+      std::string(100, '\0'),
+      std::string(200000, '['),
       good.substr(0, good.size() / 2),
       replaced("attend tokenizer", "some tokenizer"),
       replaced("\"version\": 1", "\"version\": 2"),

@@ -40,11 +40,13 @@ TEST(Trainer, HasTheVocabularyAskedFor) {
 
 TEST(Trainer, LowersTheVocabularyToTheTextAndSaysSo) {
   for (TokenizerKind kind : kKinds)
-    for (const std::vector<std::string>& text : {std::vector<std::string>{"a rose is a rose is a rose"}, {"x x"}, {"aaaa", "", "aaaa aaaa"}}) {
+    for (const std::vector<std::string>& text :
+         {std::vector<std::string>{"a rose is a rose is a rose"}, {"x x"}, {"aaaa", "", "aaaa aaaa"}}) {
       const Trained trained = Train(Options(kind, 8000), text);
       EXPECT_LT(trained.tokenizer->size(), 100);
       ASSERT_FALSE(trained.notes.empty());
-      EXPECT_EQ(trained.notes[0], "the vocabulary has " + std::to_string(trained.tokenizer->size()) + " pieces, not 8000: the text has no more");
+      EXPECT_EQ(trained.notes[0],
+                "the vocabulary has " + std::to_string(trained.tokenizer->size()) + " pieces, not 8000: the text has no more");
     }
 }
 

@@ -1,0 +1,58 @@
+#include <iostream>
+
+#include "attend/base/file.h"
+#include "attend/cli/command.h"
+
+namespace attend::cli::commands {
+
+int evaluate(Arguments arguments) {
+  Parser parser("evaluate", "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate.");
+  std::string model, input, reference, tokenizer, gold, output;
+  bool json = false, lowercase = false;
+  tasks::Machine machine;
+  SearchFlags search;
+  parser.app().add_option("MODEL", model, "a model directory")->required();
+  parser.app().add_option("--input", input, "source text")->required();
+  parser.app().add_option("--reference", reference, "its translations, line for line")->required();
+  parser.app().add_option("--tokenize", tokenizer, "BLEU's tokeniser: " + ChoiceList<metrics::BleuTokenizer>());
+  parser.app().add_flag("--lowercase", lowercase, "compare without case");
+  parser.app().add_option("--gold-alignments", gold, "word links i-j (sure) and i?j (possible) of every line: gives the alignment error rate");
+  parser.app().add_option("--output", output, "also write the translations to this file");
+  parser.app().add_flag("--json", json, "one JSON array");
+  search.Add(parser);
+  AddMachine(parser.app(), machine);
+  if (!parser.Parse(arguments)) return 0;
+
+  const std::vector<std::string> lines = ReadLines(input, "input"), references = ReadLines(reference, "reference");
+  if (lines.size() != references.size())
+    throw UserError("evaluate", "as many references as input lines",
+                    std::to_string(lines.size()) + " lines in " + input + " and " + std::to_string(references.size()) + " in " + reference);
+  if (lines.empty()) throw UserError("evaluate", "at least one line in " + input, "none");
+  tasks::EvaluateRequest request;
+  request.bleu.lowercase = lowercase;
+  if (!tokenizer.empty()) request.bleu.tokenizer = metrics::ParseBleuTokenizer("tokenize", tokenizer);
+  if (!gold.empty()) {
+    request.gold_alignments = ReadLines(gold, "gold-alignments");
+    if (request.gold_alignments.size() != lines.size())
+      throw UserError("evaluate", "as many lines of gold alignments as of input",
+                      std::to_string(request.gold_alignments.size()) + " in " + gold + " and " + std::to_string(lines.size()) + " in " + input);
+  }
+  const auto predictor = LoadRuntime().Load(model, machine);
+  request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
+  std::vector<std::string> notices;
+  const tasks::Evaluation result = predictor->Evaluate(lines, references, request, notices);
+  for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";
+  if (!output.empty()) {
+    std::string text;
+    for (const std::string& line : result.outputs) text += line + "\n";
+    WriteFile(output, text);
+  }
+  if (json) {
+    std::cout << metrics::Json(result.metrics) << "\n";
+  } else {
+    for (const metrics::Metric& metric : result.metrics) std::cout << metrics::Line(metric) << "\n";
+  }
+  return 0;
+}
+
+}  // namespace attend::cli::commands

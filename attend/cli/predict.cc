@@ -1,0 +1,120 @@
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "attend/base/file.h"
+#include "attend/cli/command.h"
+
+namespace attend::cli::commands {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr size_t kLinesAtOnce = 4096;  // sorted by length together; also what is held in memory
+
+// Standard output, or a file that appears when it is whole.
+class Sink {
+ public:
+  explicit Sink(const std::string& path) {
+    if (!path.empty() && path != "-") file_ = std::make_unique<AtomicFile>(path);
+  }
+  void Write(const std::string& text) {
+    if (file_)
+      file_->Write(text);
+    else
+      std::cout << text;
+  }
+  void Flush() {
+    if (!file_) std::cout.flush();
+  }
+  void Commit() {
+    if (file_) file_->Commit();
+  }
+
+ private:
+  std::unique_ptr<AtomicFile> file_;
+};
+
+std::string LinkText(const std::vector<metrics::Link>& links) {
+  std::string out;
+  for (const metrics::Link& link : links) out += (out.empty() ? "" : " ") + std::to_string(link.source) + "-" + std::to_string(link.target);
+  return out;
+}
+
+Json ToJson(const tasks::Output& output, bool alignments) {
+  Json json = {{"text", output.text}, {"score", output.score}, {"log_prob", output.log_prob}, {"complete", output.complete},
+               {"pieces", output.pieces}, {"piece_log_probs", output.piece_log_probs}};
+  if (alignments) json["alignment"] = LinkText(output.alignment);
+  return json;
+}
+
+}  // namespace
+
+int predict(Arguments arguments) {
+  Parser parser("predict", "Translates raw text, line for line: standard input to standard output unless files are named. An empty line gives an empty line.");
+  std::string model, input, output, alignment_file, prefix;
+  bool json = false;
+  tasks::Machine machine;
+  SearchFlags search;
+  parser.app().add_option("MODEL", model, "a model directory")->required();
+  parser.app().add_option("--input", input, "text to translate, one sentence a line");
+  parser.app().add_option("--output", output, "where the translations go");
+  parser.app().add_option("--alignments", alignment_file, "also write word alignments to this file: source-target positions, i-j ...");
+  parser.app().add_option("--prefix", prefix, "what every translation begins with");
+  parser.app().add_flag("--json", json, "one JSON object a line, with scores, pieces and all of --nbest");
+  search.Add(parser);
+  AddMachine(parser.app(), machine);
+  if (!parser.Parse(arguments)) return 0;
+
+  std::ifstream file;
+  if (!input.empty() && input != "-") {
+    file.open(input, std::ios::binary);
+    if (!file || std::filesystem::is_directory(input)) throw UserError("input", "a readable file", input);
+  }
+  std::istream& in = file.is_open() ? file : std::cin;
+  Sink sink(output);
+  std::unique_ptr<Sink> links;
+  if (!alignment_file.empty()) links = std::make_unique<Sink>(alignment_file);
+
+  const auto predictor = LoadRuntime().Load(model, machine);
+  tasks::PredictRequest request;
+  request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
+  request.alignments = links != nullptr;
+  int64_t number = 0;
+  for (bool more = true; more;) {
+    std::vector<std::string> lines;
+    for (std::string line; lines.size() < kLinesAtOnce && (more = static_cast<bool>(std::getline(in, line)));) {
+      if (!line.empty() && line.back() == '\r') line.pop_back();
+      lines.push_back(std::move(line));
+    }
+    if (lines.empty()) break;
+    if (!prefix.empty()) request.prefixes.assign(lines.size(), prefix);
+    std::vector<std::string> notices;
+    const auto results = predictor->Predict(lines, request, notices);
+    for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";
+    for (size_t i = 0; i < results.size(); i++, number++) {
+      if (json) {
+        Json line = {{"line", number}, {"source", lines[i]}, {"outputs", Json::array()}};
+        for (const tasks::Output& o : results[i]) line["outputs"].push_back(ToJson(o, request.alignments));
+        sink.Write(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
+      } else if (request.search.nbest > 1) {
+        for (const tasks::Output& o : results[i]) {
+          char score[32];
+          std::snprintf(score, sizeof(score), "%.6f", o.score);
+          sink.Write(std::to_string(number) + " ||| " + o.text + " ||| " + score + "\n");
+        }
+      } else {
+        sink.Write(results[i][0].text + "\n");
+      }
+      if (links) links->Write(LinkText(results[i][0].alignment) + "\n");
+    }
+    sink.Flush();
+  }
+  if (links) links->Commit();
+  sink.Commit();
+  return 0;
+}
+
+}  // namespace attend::cli::commands

@@ -1,0 +1,84 @@
+#include <unistd.h>
+
+#include <fstream>
+#include <iostream>
+
+#include "attend/base/file.h"
+#include "attend/cli/command.h"
+#include "attend/report/html.h"
+#include "attend/report/json.h"
+#include "attend/report/svg.h"
+#include "attend/report/text.h"
+
+namespace attend::cli::commands {
+namespace {
+
+enum class Format { html, svg, json, text };
+std::span<const Choice> Choices(Format) {
+  static constexpr Choice kChoices[] = {{"html", 0}, {"svg", 1}, {"json", 2}, {"text", 3}};
+  return kChoices;
+}
+
+}  // namespace
+
+int show(Arguments arguments) {
+  Parser parser("show", "Translates sentences and shows what the model looked at while it wrote each token.");
+  std::string model, input, out, format_name = "html";
+  std::vector<std::string> texts, references;
+  tasks::Machine machine;
+  SearchFlags search;
+  parser.app().add_option("MODEL", model, "a model directory")->required();
+  parser.app().add_option("--text", texts, "a sentence; may be given several times");
+  parser.app().add_option("--input", input, "a file of sentences instead of --text");
+  parser.app().add_option("--reference", references, "show the attention over this translation instead of the model's own; one for each --text");
+  parser.app().add_option("--out", out, "where the report goes; default: report.html, standard output for the other formats");
+  parser.app().add_option("--format", format_name, "html, svg (the first map), json or text (in the terminal)");
+  search.Add(parser);
+  AddMachine(parser.app(), machine);
+  if (!parser.Parse(arguments)) return 0;
+  const auto format = ParseChoice<Format>("format", format_name);
+  if (!input.empty()) texts = ReadLines(input, "input");
+  if (texts.empty()) throw UserError("show", "at least one --text SENTENCE, or --input FILE", "none");
+  if (!references.empty() && references.size() != texts.size())
+    throw UserError("show", "one --reference for each sentence", std::to_string(references.size()) + " for " + std::to_string(texts.size()));
+  if (out.empty() && format == Format::html) out = "report.html";
+
+  const auto predictor = LoadRuntime().Load(model, machine);
+  std::vector<std::vector<tasks::Output>> results;
+  if (references.empty()) {
+    tasks::PredictRequest request;
+    request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
+    request.maps = true;
+    std::vector<std::string> notices;
+    results = predictor->Predict(texts, request, notices);
+    for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";
+  } else {
+    for (tasks::Output& output : predictor->Score(texts, references, false, true)) results.push_back({std::move(output)});
+  }
+
+  report::AttentionReport report{"Attention of " + model, model, {}};
+  for (size_t i = 0; i < texts.size(); i++)
+    for (const tasks::Output& output : results[i]) {
+      report::AttentionExample example{texts[i], {{"source", texts[i]}, {references.empty() ? "output" : "reference", output.text}}, output.maps};
+      if (example.maps.empty()) continue;  // an empty line, or a model without attention
+      report.examples.push_back(std::move(example));
+    }
+  if (report.examples.empty()) throw UserError("show", "a model with attention and a sentence with words in it", "nothing to show");
+
+  std::string text;
+  switch (format) {
+    case Format::html: text = report::RenderHtml(report); break;
+    case Format::svg: text = report::RenderSvg(report.examples[0].maps[0]); break;
+    case Format::json: text = report::RenderJson(report); break;
+    case Format::text: text = report::RenderText(report, out.empty() ? report::TextOptionsFor(STDOUT_FILENO) : report::TextOptions{}); break;
+  }
+  if (out.empty() || out == "-") {
+    std::cout << text;
+  } else {
+    WriteFile(out, text);
+    std::cerr << "the report lies in " << out << "\n";
+  }
+  return 0;
+}
+
+}  // namespace attend::cli::commands

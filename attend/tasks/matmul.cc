@@ -1,0 +1,51 @@
+#include "attend/tasks/matmul.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/mm.h>
+
+#include <chrono>
+
+namespace attend::tasks {
+namespace {
+
+void Use(bool onednn) { at::globalContext().setFloat32MatmulPrecision(onednn ? "medium" : "highest"); }
+
+struct Probe {
+  double error;    // largest relative to the largest result
+  double seconds;  // of one product
+};
+
+Probe Try(bool onednn) {
+  Use(onednn);
+  const int64_t n = 256;
+  const at::Tensor a = at::arange(n * n, at::kFloat).mul(0.7310585).sin().view({n, n}), b = at::arange(n * n, at::kFloat).mul(0.3571).cos().view({n, n});
+  at::Tensor c = at::mm(a, b);
+  double best = 1e9;
+  for (int i = 0; i < 5; i++) {
+    const auto start = std::chrono::steady_clock::now();
+    c = at::mm(a, b);
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  const at::Tensor exact = at::mm(a.to(at::kDouble), b.to(at::kDouble));
+  return {((c.to(at::kDouble) - exact).abs().max() / exact.abs().max()).item<double>(), best};
+}
+
+}  // namespace
+
+std::string ChooseMatrixProducts(train::Precision precision) {
+  if (precision == train::Precision::bf16) {
+    Use(true);
+    return "bfloat16 operands, single-precision sums (oneDNN)";
+  }
+  // The choice rests on what kind of CPU this is, not on the timing, which differs from run to run: the same machine must always
+  // take the same path for the same bits.
+  static const bool onednn = [] {
+    if (__builtin_cpu_is("intel")) return false;
+    return Try(true).error < 4e-6;
+  }();
+  Use(onednn);
+  return onednn ? "exact single precision through oneDNN" : "exact single precision through torch's default (MKL)";
+}
+
+}  // namespace attend::tasks

@@ -1,0 +1,316 @@
+#include "attend/tasks/translate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "attend/config/options.h"
+#include "attend/data/stream.h"
+#include "attend/metrics/chrf.h"
+#include "attend/metrics/entropy.h"
+#include "attend/metrics/perplexity.h"
+#include "attend/tasks/matmul.h"
+#include "attend/tasks/model_files.h"
+#include "attend/tasks/translator.h"
+#include "attend/train/trainer.h"
+#include "attend/train/weights.h"
+
+namespace attend::tasks {
+namespace {
+
+double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+int Threads(const Machine& machine) {
+  return machine.threads > 0 ? machine.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+at::Device DeviceOf(const Machine& machine) {
+  if (machine.device != "cpu") throw UserError("device", "cpu", machine.device);
+  return at::kCPU;
+}
+
+std::string Megabytes(int64_t bytes) { return std::to_string(bytes / (1 << 20)) + " MiB"; }
+
+// What the trainer knows of translating.
+class TranslateTask : public train::Trainable {
+ public:
+  TranslateTask(const RunOptions& options, Translator& translator, const data::Corpus& valid)
+      : options_(options), translator_(translator) {
+    const auto sides = translator.Sides();
+    for (int64_t e = 0; e < valid.size(); e++) {
+      lines_.emplace_back(valid.Text(e, 0));
+      references_.emplace_back(valid.Text(e, 1));
+      examples_.push_back(data::EncodeExample({lines_.back(), references_.back()}, sides, e, 0, 0));
+    }
+    batches_ = data::SortedBatches(examples_, sides, {4000, 0});
+  }
+
+  nn::Module& module() override { return translator_.model(); }
+
+  models::LossSum Loss(const data::Batch& batch, nn::Context& context) const override {
+    return translator_.model().Loss(batch, {options_.train.label_smoothing, options_.train.guided_alignment}, context);
+  }
+
+  train::Validation Validate(models::Workers& workers, int64_t samples) override {
+    train::Validation out;
+    std::vector<metrics::LogLikelihood> likelihood(batches_.size());
+    std::vector<metrics::RowEntropy> entropy(batches_.size());
+    workers.Run(static_cast<int64_t>(batches_.size()), [&](int64_t b) {
+      const c10::InferenceMode inference;
+      nn::Context context;
+      context.maps = search::Maps::summed;
+      const data::Batch& batch = batches_[static_cast<size_t>(b)];
+      const models::LossSum loss = translator_.model().Loss(batch, {}, context);
+      likelihood[static_cast<size_t>(b)] = {loss.nll, loss.tokens};
+      for (const nn::RecordedMap& map : context.recorded) AddEntropy(map, batch, entropy[static_cast<size_t>(b)]);
+    });
+    metrics::LogLikelihood sum;
+    metrics::RowEntropy rows;
+    for (const auto& l : likelihood) sum += l;
+    for (const auto& e : entropy) rows += e;
+    out.perplexity = metrics::Perplexity(sum);
+    if (rows.rows > 0) out.attention_entropy = rows.Mean();
+
+    PredictRequest request;
+    request.search = options_.search;
+    request.search.beam = 1;
+    request.search.nbest = 1;
+    request.search.sample = false;
+    std::vector<std::string> notices, outputs;
+    for (const auto& of_line : translator_.Translate(lines_, request, workers, notices)) outputs.push_back(of_line[0].text);
+    const std::vector<std::string> references[] = {references_};
+    const metrics::BleuOptions bleu;
+    const metrics::ChrfOptions chrf;
+    out.metrics = {metrics::BleuMetric(metrics::CorpusBleu(outputs, references, bleu), bleu, 1),
+                   metrics::ChrfMetric(metrics::CorpusChrf(outputs, references, chrf), chrf, 1), Accuracy(outputs), metrics::PerplexityMetric(sum)};
+    for (const metrics::Metric& m : out.metrics)
+      if (m.kind == options_.train.metric) out.selected = m.value;
+    const auto n = static_cast<int64_t>(lines_.size());
+    for (int64_t i = 0; i < std::min(samples, n); i++) {
+      const auto line = static_cast<size_t>(i * n / samples);  // the same lines at every validation, spread over the text
+      out.samples.push_back({lines_[line], outputs[line], references_[line]});
+    }
+    return out;
+  }
+
+  data::Metadata ModelMetadata() const override { return {{"producer", "attend"}, {"task", std::string(Name(options_.task))}}; }
+
+ private:
+  metrics::Metric Accuracy(const std::vector<std::string>& outputs) const {
+    int64_t right = 0;
+    for (size_t i = 0; i < outputs.size(); i++) right += outputs[i] == references_[i] ? 1 : 0;
+    metrics::Metric m;
+    m.kind = metrics::MetricKind::accuracy;
+    m.name = "exact match";
+    m.value = static_cast<double>(right) / static_cast<double>(std::max<size_t>(1, outputs.size()));
+    return m;
+  }
+
+  // Rows of real target tokens alone. map (B, 1, T, S)
+  static void AddEntropy(const nn::RecordedMap& map, const data::Batch& batch, metrics::RowEntropy& sum) {
+    const at::Tensor weights = map.weights.to(at::kCPU, at::kFloat).contiguous();
+    const int64_t steps = weights.size(2), keys = weights.size(3);
+    const auto& lengths = batch.ids.at("target").lengths;
+    for (int64_t i = 0; i < weights.size(0); i++)
+      sum.Add({weights.data_ptr<float>() + i * steps * keys, static_cast<size_t>(lengths[static_cast<size_t>(i)] * keys)}, keys);
+  }
+
+  RunOptions options_;
+  Translator& translator_;
+  std::vector<std::string> lines_, references_;
+  std::vector<data::Example> examples_;
+  std::vector<data::Batch> batches_;
+};
+
+text::Lines Column(const data::Corpus& corpus, int column) {
+  return {corpus.size(), [corpus, column](int64_t i) { return corpus.Text(i, column); }};
+}
+
+std::string List(const std::vector<config::Difference>& differences) {
+  std::string out;
+  for (const config::Difference& d : differences) out += (out.empty() ? "" : ", ") + d.path + " " + d.a + " -> " + d.b;
+  return out;
+}
+
+// May options change from a to b when a finished run is extended?
+bool Extends(const std::string& path) {
+  static constexpr std::string_view kLimits[] = {"train.epochs", "train.steps", "train.minutes", "train.patience"};
+  return std::find(std::begin(kLimits), std::end(kLimits), path) != std::end(kLimits);
+}
+
+// Decides what becomes of what lies at --out; throws unless training may go on there.
+void PrepareDirectory(const TrainRequest& request, const RunOptions& options, const data::ModelDirectory& directory) {
+  const data::DirectoryState state = directory.State();
+  if (state == data::DirectoryState::foreign)
+    throw UserError("out", "a new folder or a model directory", request.out + ", which is neither");
+  if (state == data::DirectoryState::absent || request.restart) return;
+  const auto differences = config::Differences(ReadConfig(directory), options);
+  const bool finished = state == data::DirectoryState::finished;
+  if (finished && !request.extend)
+    throw UserError("out", "a new folder, or --restart to train anew or --extend to go on under larger limits",
+                    request.out + ", a finished run" + (differences.empty() ? "" : " with other options: " + List(differences)));
+  std::vector<config::Difference> other;
+  for (const auto& d : differences)
+    if (!request.extend || !Extends(d.path)) other.push_back(d);
+  if (!other.empty())
+    throw UserError("out", "the options that the run in " + request.out + " began with, or --restart", "other ones: " + List(other));
+}
+
+text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelDirectory& directory, const data::Corpus& corpus, bool resuming,
+                                   train::Progress& progress) {
+  const std::string root = directory.root().string();
+  if (resuming) return text::LoadTokenizers(root);
+  if (!options.train.init.empty()) {
+    const text::Tokenizers tokenizers = text::LoadTokenizers(options.train.init);
+    text::SaveTokenizers(tokenizers, root);
+    progress.Note("tokenizers: those of " + options.train.init);
+    return tokenizers;
+  }
+  const text::Lines source[] = {Column(corpus, 0)}, target[] = {Column(corpus, 1)};
+  const double start = Seconds();
+  text::TrainedPair trained = text::TrainTokenizers(options.text, source, target, static_cast<uint64_t>(options.train.seed));
+  for (const std::string& note : trained.notes) progress.Note("tokenizer: " + note);
+  text::SaveTokenizers(trained.tokenizers, root);
+  const std::string kind(Name(options.text.tokenizer));
+  progress.Note("tokenizer: " + kind + ", " +
+                (trained.tokenizers.shared() ? std::to_string(trained.tokenizers.source->size()) + " pieces, shared"
+                                             : std::to_string(trained.tokenizers.source->size()) + " source and " +
+                                                   std::to_string(trained.tokenizers.target->size()) + " target pieces") +
+                ", learned in " + train::Duration(Seconds() - start));
+  return trained.tokenizers;
+}
+
+class TranslatorPredictor : public Predictor {
+ public:
+  TranslatorPredictor(RunOptions options, Translator translator, int threads)
+      : options_(std::move(options)), translator_(std::move(translator)), workers_(threads) {}
+
+  search::SearchOptions DefaultSearch() const override { return options_.search; }
+
+  std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request, std::vector<std::string>& notices) override {
+    return translator_.Translate(lines, request, workers_, notices);
+  }
+  std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps) override {
+    return translator_.Score(lines, references, alignments, maps, workers_);
+  }
+
+  Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
+                      std::vector<std::string>& notices) override {
+    Evaluation out;
+    PredictRequest predict;
+    predict.search = request.search;
+    predict.search.nbest = 1;
+    for (const auto& of_line : Predict(lines, predict, notices)) out.outputs.push_back(of_line[0].text);
+    const std::vector<std::string> reference_file[] = {{references.begin(), references.end()}};
+    metrics::ChrfOptions chrf;
+    chrf.lowercase = request.bleu.lowercase;
+    metrics::LogLikelihood likelihood;
+    std::vector<std::string> alignments;
+    for (const Output& scored : Score(lines, references, !request.gold_alignments.empty(), false)) {
+      likelihood += {-scored.log_prob, static_cast<int64_t>(scored.piece_log_probs.size())};
+      std::string links;
+      for (const metrics::Link& link : scored.alignment) links += std::to_string(link.source) + "-" + std::to_string(link.target) + " ";
+      alignments.push_back(links);
+    }
+    out.metrics = {metrics::BleuMetric(metrics::CorpusBleu(out.outputs, reference_file, request.bleu), request.bleu, 1),
+                   metrics::ChrfMetric(metrics::CorpusChrf(out.outputs, reference_file, chrf), chrf, 1), metrics::PerplexityMetric(likelihood)};
+    int64_t right = 0;
+    for (size_t i = 0; i < lines.size(); i++) right += out.outputs[i] == references[i] ? 1 : 0;
+    metrics::Metric exact;
+    exact.kind = metrics::MetricKind::accuracy;
+    exact.name = "exact match";
+    exact.value = static_cast<double>(right) / static_cast<double>(std::max<size_t>(1, lines.size()));
+    out.metrics.push_back(exact);
+    if (!request.gold_alignments.empty()) out.metrics.push_back(metrics::AlignmentMetric(metrics::CompareLinks(alignments, request.gold_alignments)));
+    return out;
+  }
+
+ private:
+  RunOptions options_;
+  Translator translator_;
+  models::Workers workers_;
+};
+
+}  // namespace
+
+bool TrainTranslator(const TrainRequest& request) {
+  const double start = Seconds();
+  const auto options = config::Read<RunOptions>(request.source);
+  const at::Device device = DeviceOf(request.machine);
+  if (options.data.train.empty())
+    throw UserError("data.train", "training text: --data.train.source FILE --data.train.target FILE, or --data.train.tsv FILE", "none");
+  const data::ModelDirectory directory{Path(request.out)};
+  PrepareDirectory(request, options, directory);
+  // The texts are opened before anything is written: bad input leaves nothing behind.
+  train::Progress progress(train::Progress::StderrIsTerminal());
+  const bool links = options.train.guided_alignment > 0;
+  data::Split split = data::OpenSplit(options.data, static_cast<uint64_t>(options.train.seed), links);
+  progress.Note("training text: " + split.train.counts().Summary());
+  if (!split.valid) throw UserError("data.valid", "a validation text, or more training text to hold one out of", std::to_string(split.train.size()) + " lines");
+  progress.Note(split.held_out ? "validation text: " + std::to_string(split.held_out) + " lines held out of the training text"
+                               : "validation text: " + split.valid->counts().Summary());
+  std::unique_ptr<data::ModelDirectory> init;
+  if (!options.train.init.empty()) {
+    init = std::make_unique<data::ModelDirectory>(Path(options.train.init));
+    init->ExpectModel("train.init");
+  }
+
+  directory.Create();
+  const FileLock lock = directory.Lock();
+  if (request.restart) directory.Clear();
+  const bool resuming = directory.LatestStep().has_value();
+  WriteFile(directory.config(), config::ToYaml(options));
+  if (request.extend) directory.MarkUnfinished();
+
+  const int threads = Threads(request.machine);
+  at::set_num_threads(threads);
+  progress.Note("matrix products: " + ChooseMatrixProducts(options.train.precision));
+  const text::Tokenizers tokenizers = PrepareTokenizers(options, directory, split.train, resuming, progress);
+  auto model = MakeModel(options, tokenizers);
+  if (init && !resuming) train::LoadTensors(init->model(), train::Parameters(*model));
+  int64_t parameters = 0;
+  for (const auto& p : model->parameters()) parameters += p.numel();
+  progress.Note("model: " + std::to_string(parameters) + " parameters; training will take about " +
+                Megabytes(train::EstimateMemory(*model, options.train, tokenizers.target->size(), threads)) + " of memory on " + std::to_string(threads) +
+                (threads == 1 ? " thread" : " threads"));
+
+  Translator translator(model, tokenizers, device);
+  TranslateTask task(options, translator, *split.valid);
+  models::Workers workers(threads);
+  data::StreamOptions stream;
+  stream.size = {options.train.batch_tokens, options.train.batch_sentences};
+  stream.max_length = options.data.max_length;
+  stream.window = options.data.window;
+  stream.seed = static_cast<uint64_t>(options.train.seed);
+  stream.links = links;
+  const auto open = [&](data::Position position) {
+    return std::make_unique<data::PrefetchedStream>(data::BatchStream(split.train, translator.Sides(options.text.regularisation), stream, position));
+  };
+  const train::RunResult result = train::Train(task, options.train, directory, open, workers, progress, Seconds() - start);
+  if (result.ending == train::Ending::interrupted) {
+    progress.Note("stopped by " + result.reason + " at step " + std::to_string(result.step) + "; the same command goes on from there");
+    return false;
+  }
+  char best[64];
+  std::snprintf(best, sizeof(best), "%.2f", result.best);
+  progress.Note("finished after " + result.reason + ", " + std::to_string(result.step) + " steps, " + train::Duration(Seconds() - start) + "; best " +
+                std::string(Name(options.train.metric)) + " " + best + "; the model lies in " + request.out);
+  return true;
+}
+
+std::unique_ptr<Predictor> LoadTranslator(const std::string& model, const Machine& machine) {
+  const data::ModelDirectory directory{Path(model)};
+  directory.ExpectModel("model");
+  const RunOptions options = ReadConfig(directory);
+  const text::Tokenizers tokenizers = text::LoadTokenizers(model);
+  auto module = MakeModel(options, tokenizers);
+  train::LoadTensors(directory.model(), train::Parameters(*module));
+  module->eval();
+  const int threads = Threads(machine);
+  at::set_num_threads(threads);
+  ChooseMatrixProducts();
+  return std::make_unique<TranslatorPredictor>(options, Translator(module, tokenizers, DeviceOf(machine)), threads);
+}
+
+}  // namespace attend::tasks

@@ -1,0 +1,141 @@
+"""attention, prepare and explain: thin fronts of torch.ops.attend."""
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor
+
+import attend._library  # noqa: F401  registers torch.ops.attend
+
+
+class PreparedKey(NamedTuple):
+    """What `prepare` computed once for many queries. Accepted in place of the key; gradients go to `key`."""
+
+    key: Tensor
+    packed: Optional[Tensor]
+    score: str
+    params: tuple
+
+
+class Attention(NamedTuple):
+    """What `attention` returns when more than the output was asked for; None where it was not."""
+
+    output: Tensor  # (B, Hq, Tq, Dv)
+    weights: Optional[Tensor]  # (B, Hq, Tq, Tk), before dropout; differentiable
+    lse: Optional[Tensor]  # (B, Hq, Tq), -inf where no key is visible; differentiable
+    sample: Optional[Tensor]  # (B, Hq, Tq) int64, -1 where no key is visible
+    sample_logp: Optional[Tensor]  # (B, Hq, Tq)
+
+
+def _expect(condition, expected, found):
+    if not condition:
+        raise ValueError(f"[attention] expected {expected}; found {found}")
+
+
+def _param(score, params):
+    params = tuple(params)
+    _expect(len(params) <= 1, "at most one tensor in params", f"{len(params)} with score {score}")
+    return params[0] if params else None
+
+
+def _number(name, value):
+    """int -> int64 (); a tensor stays."""
+    if value is None or isinstance(value, Tensor):
+        return value
+    _expect(isinstance(value, int) and not isinstance(value, bool), f"{name} an int or an int64 tensor", repr(value))
+    # The same 64 bits, for numbers from -2**63 to 2**64 - 1.
+    _expect(-(2**63) <= value < 2**64, f"{name} of 64 bits", value)
+    return torch.tensor(value - 2**64 if value >= 2**63 else value, dtype=torch.int64)
+
+
+def _pair(name, value):
+    if value is None:
+        return None, None
+    _expect(isinstance(value, (tuple, list)) and len(value) == 2, f"{name} a pair", repr(value))
+    return value
+
+
+def _arguments(query, key, value, *, score="scaled_dot", params=(), scores=None,
+               attn_mask=None, key_lengths=None, query_lengths=None, cu_seqlens_q=None, cu_seqlens_k=None, key_rows=None,
+               query_offset=0, is_causal=False, window=None, block=None, global_keys=None, centers=None, half_width=None,
+               attn_bias=None, alibi_slopes=None, scale=None, normaliser="softmax", readout="soft", temperature=1.0,
+               dropout_p=0.0, seed=None, need_weights=False, return_lse=False, return_sample=False):
+    """The operator's arguments in the order of its schema (attend/ops/call.def)."""
+    packed = None
+    if isinstance(key, PreparedKey):
+        _expect(score == key.score, f"score {key.score}, for which the key was prepared", score)
+        _expect(not params or (len(params) == len(key.params) and all(a is b for a, b in zip(params, key.params))),
+                "the params for which the key was prepared", "others")
+        key, packed, score, params = key
+    if scores is not None and query is None:
+        score = "given"
+    if isinstance(query_offset, int) and query_offset == 0:
+        query_offset = None
+    left, right = _pair("window", window)
+    size, look_back = _pair("block", block)
+    return (query, key, value, packed, _param(score, params), scores, attn_mask, attn_bias, alibi_slopes, centers, key_lengths, query_lengths,
+            cu_seqlens_q, cu_seqlens_k, key_rows, global_keys, _number("query_offset", query_offset), _number("seed", seed),
+            score, scale, is_causal, left, right, size, look_back, half_width, normaliser, readout, temperature, dropout_p,
+            need_weights, return_lse, return_sample)
+
+
+def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
+              attn_mask=None, key_lengths=None, query_lengths=None, cu_seqlens_q=None, cu_seqlens_k=None, key_rows=None,
+              query_offset=0, is_causal=False, window=None, block=None, global_keys=None, centers=None, half_width=None,
+              attn_bias=None, alibi_slopes=None, scale=None, normaliser="softmax", readout="soft", temperature=1.0,
+              dropout_p=0.0, seed=None, need_weights=False, return_lse=False, return_sample=False):
+    """Attention with any score, support, normaliser and readout.
+
+    query         (B, Hq, Tq, D), projected; None with given `scores`
+    key           (B, Hk, Tk, D), projected, or a PreparedKey; None with given `scores`
+    value         (B, Hk, Tk, Dv)
+
+    score         "scaled_dot" (default), "dot", "additive"; `general` is `dot` with the query projected by W
+    params        learned parameters of the score: additive (v,) with v (Hq, D) or (D,)
+    scores        (B, Hq, Tq, Tk) given scores
+    scale         of scaled_dot; None: 1/sqrt(D)
+
+    attn_mask     bool, broadcasts to (B, Hq, Tq, Tk): True = attend
+    attn_bias     float, broadcasts to (B, Hq, Tq, Tk): added to the scores; differentiable
+    key_lengths   (B,) integers: keys from there on do not exist and may hold anything
+    query_lengths (B,) integers
+    is_causal     key j is visible to the query at position i when j <= i (aligned at the first query and key)
+    window        (left, right): i - left <= j <= i + right; None: unbounded on that side
+    query_offset  int or (B,): position of the first query
+    key_rows      (B,) or (B, Tk) int64: the row of key and value that holds position j for this batch row
+    cu_seqlens_q, cu_seqlens_k  (n + 1,) integers: B = 1 and sequences packed one after another; per-row arguments have n entries
+
+    dropout_p     of the weights; seed: int, or (B,) int64, one key a row
+    need_weights, return_lse  return an `Attention` with these filled in
+
+    Returns the output (B, Hq, Tq, Dv), or an `Attention` when more was asked for. A query that sees no key gives output 0, weights 0,
+    gradients 0 and lse -inf. float32, float64, bfloat16, float16; the arithmetic of the last two is float32.
+    Errors are a ValueError of one line. Arguments that no available mechanism uses (block, global_keys, centers, half_width,
+    alibi_slopes, temperature, return_sample) are refused by name.
+    """
+    out = torch.ops.attend.attention(*_arguments(
+        query, key, value, score=score, params=params, scores=scores, attn_mask=attn_mask, key_lengths=key_lengths,
+        query_lengths=query_lengths, cu_seqlens_q=cu_seqlens_q, cu_seqlens_k=cu_seqlens_k, key_rows=key_rows, query_offset=query_offset,
+        is_causal=is_causal, window=window, block=block, global_keys=global_keys, centers=centers, half_width=half_width,
+        attn_bias=attn_bias, alibi_slopes=alibi_slopes, scale=scale, normaliser=normaliser, readout=readout, temperature=temperature,
+        dropout_p=dropout_p, seed=seed, need_weights=need_weights, return_lse=return_lse, return_sample=return_sample))
+    if not (need_weights or return_lse or return_sample):
+        return out[0]
+    return Attention(out[0], out[1] if need_weights else None, out[2] if return_lse else None,
+                     out[3] if return_sample else None, out[4] if return_sample else None)
+
+
+def prepare(key, score="scaled_dot", params=()):
+    """What can be computed once for many queries. key (B, Hk, Tk, D). Accepted in place of the key by `attention`."""
+    _expect(score != "given", "a score that compares queries with keys", "score given")
+    dim = key.shape[-1] if key.dim() == 4 else 0
+    _expect(key.dim() == 4, "key (B, Hk, Tk, D)", tuple(key.shape))
+    probe = key[:0, :, :0].detach()
+    query = probe if _param(score, params) is None or params[0].dim() == 1 else probe.new_empty(0, params[0].shape[0], 0, dim)
+    explain(query, probe, probe, score=score, params=params)  # the checks of score and params
+    return PreparedKey(key, None, score, tuple(params))
+
+
+def explain(query, key, value, **options):
+    """Takes the arguments of `attention`. Which path a call of `attention` with these arguments takes, and why. Checks the arguments."""
+    return torch.ops.attend.explain(*_arguments(query, key, value, **options))
