@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "attend/kernels/cells.h"
+#include "attend/ops/optional.h"
 
 namespace attend::ops {
 namespace {
@@ -29,6 +30,9 @@ namespace {
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
+using MaybeTensor = std::optional<Tensor>;
+
+Tensor Contiguous(const MaybeTensor& t) { return t ? t->contiguous() : Tensor(); }
 
 // Kept for the backward pass, in units of H.
 int64_t SavedBlocks(Cell cell) { return cell == Cell::gru ? 4 : cell == Cell::lstm ? 5 : 1; }
@@ -99,12 +103,11 @@ CellState Composed(Cell cell, const Tensor& x, const Tensor& u, const CellState&
 }
 
 struct Step : torch::autograd::Function<Step> {
-  static variable_list forward(AutogradContext* ctx, int64_t cell_index, const Tensor& x_in, const Tensor& u_in, const Tensor& h_in,
-                               const Tensor& c_in, const Tensor& active) {
+  static variable_list forward(AutogradContext* ctx, int64_t cell_index, const MaybeTensor& x_in, const Tensor& u_in, const Tensor& h_in,
+                               const MaybeTensor& c_in, const MaybeTensor& active_in) {
     const Cell cell = static_cast<Cell>(cell_index);
-    // For lstm and rnn u already holds the sum of both parts; x is then undefined.
-    const Tensor x = x_in.defined() ? x_in.contiguous() : x_in, u = u_in.contiguous(), h = h_in.contiguous();
-    const Tensor c = c_in.defined() ? c_in.contiguous() : c_in;
+    // For lstm and rnn u already holds the sum of both parts; x is then absent.
+    const Tensor x = Contiguous(x_in), u = u_in.contiguous(), h = h_in.contiguous(), c = Contiguous(c_in), active = Undefined(active_in);
     const int64_t rows = h.size(0), size = h.size(1);
     Tensor h_out = at::empty_like(h), c_out = c.defined() ? at::empty_like(c) : Tensor();
     const Tensor saved = at::empty({rows, SavedBlocks(cell) * size}, h.options());
@@ -136,10 +139,10 @@ Tensor ActiveSteps(const Tensor& lengths, int64_t steps) {
 }
 
 struct Sequence : torch::autograd::Function<Sequence> {
-  static variable_list forward(AutogradContext* ctx, int64_t cell_index, const Tensor& x_in, const Tensor& weight, const Tensor& bias,
-                               const Tensor& h0_in, const Tensor& c0_in, const Tensor& active, bool reverse) {
+  static variable_list forward(AutogradContext* ctx, int64_t cell_index, const Tensor& x_in, const Tensor& weight, const MaybeTensor& bias_in,
+                               const Tensor& h0_in, const MaybeTensor& c0_in, const MaybeTensor& active_in, bool reverse) {
     const Cell cell = static_cast<Cell>(cell_index);
-    const Tensor x = x_in.contiguous(), h0 = h0_in.contiguous(), c0 = c0_in.defined() ? c0_in.contiguous() : c0_in;
+    const Tensor x = x_in.contiguous(), h0 = h0_in.contiguous(), c0 = Contiguous(c0_in), bias = Undefined(bias_in), active = Undefined(active_in);
     const int64_t steps = x.size(0), rows = x.size(1), size = weight.size(1), gates = x.size(2);
     const auto options = x.options();
     Tensor states = at::empty({steps, rows, size}, options);
@@ -214,8 +217,8 @@ bool HasMemory(Cell cell) { return cell == Cell::lstm; }
 
 CellState CellStep(Cell cell, const Tensor& x, const Tensor& u, const CellState& state, const Tensor& active) {
   if (!Fused(u)) return Composed(cell, x, u, state, active);
-  const auto out = cell == Cell::gru ? Step::apply(static_cast<int64_t>(cell), x, u, state.h, state.c, active)
-                                     : Step::apply(static_cast<int64_t>(cell), Tensor(), x + u, state.h, state.c, active);
+  const auto out = cell == Cell::gru ? Step::apply(static_cast<int64_t>(cell), MaybeTensor(x), u, state.h, Optional(state.c), Optional(active))
+                                     : Step::apply(static_cast<int64_t>(cell), MaybeTensor(), x + u, state.h, Optional(state.c), Optional(active));
   return {out[0], out.size() > 1 ? out[1] : Tensor()};
 }
 
@@ -227,7 +230,7 @@ SequenceResult CellSequence(Cell cell, const Tensor& x, const Tensor& weight, co
     const bool apart = cell == Cell::gru;
     const Tensor joined = apart || !bias.defined() ? x : x + bias;
     const Tensor inner = apart ? (bias.defined() ? bias : at::zeros({weight.size(0)}, weight.options())) : Tensor();
-    const auto out = Sequence::apply(static_cast<int64_t>(cell), joined, weight, inner, initial.h, initial.c, active, reverse);
+    const auto out = Sequence::apply(static_cast<int64_t>(cell), joined, weight, Optional(inner), initial.h, Optional(initial.c), Optional(active), reverse);
     return {out[0], {out[1], out.size() > 2 ? out[2] : Tensor()}};
   }
   const int64_t steps = x.size(0);

@@ -10,6 +10,7 @@
 #include <ATen/ops/mm.h>
 
 #include "attend/kernels/cross_entropy.h"
+#include "attend/ops/optional.h"
 
 namespace attend::ops {
 namespace {
@@ -21,8 +22,8 @@ using torch::autograd::variable_list;
 constexpr int64_t kRowsPerTask = 16;
 
 struct Fused : torch::autograd::Function<Fused> {
-  static variable_list forward(AutogradContext* ctx, const Tensor& states, const Tensor& weight, const Tensor& bias, const Tensor& target_in,
-                               double smoothing) {
+  static variable_list forward(AutogradContext* ctx, const Tensor& states, const Tensor& weight, const std::optional<Tensor>& bias,
+                               const Tensor& target_in, double smoothing) {
     const Tensor target = target_in.contiguous();
     const Tensor logits = at::linear(states, weight, bias);  // (M, V)
     const int64_t rows = logits.size(0), classes = logits.size(1);
@@ -33,7 +34,7 @@ struct Fused : torch::autograd::Function<Fused> {
     });
     ctx->mark_non_differentiable({nll});
     ctx->saved_data["smoothing"] = smoothing;
-    ctx->saved_data["bias"] = bias.defined();
+    ctx->saved_data["bias"] = bias.has_value();
     ctx->saved_data["logits"] = logits;  // ours alone: not through save_for_backward, since the backward pass overwrites it
     ctx->save_for_backward({states, weight, target, lse});
     return {loss, nll};
@@ -65,7 +66,7 @@ CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight
   TORCH_CHECK(states.dim() == 2 && target.dim() == 1 && target.size(0) == states.size(0),
               "[cross_entropy] expected states (M, D) and target (M); found ", states.sizes(), " and ", target.sizes());
   if (states.device().is_cpu() && states.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat) {
-    const auto out = Fused::apply(states.contiguous(), weight, bias, target, smoothing);
+    const auto out = Fused::apply(states.contiguous(), weight, Optional(bias), target, smoothing);
     return {out[0], out[1]};
   }
   const Tensor log_probs = at::log_softmax(at::linear(states, weight, bias), -1);

@@ -8,6 +8,8 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "attend/ops/optional.h"
+
 namespace attend::ops {
 namespace {
 
@@ -27,7 +29,7 @@ c10::intrusive_ptr<Uses> UsesOf(AutogradContext* ctx) {
 
 // Sits between the weight and its uses: its backward runs after that of every use.
 struct Anchor : torch::autograd::Function<Anchor> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& weight, const Tensor& bias, const c10::intrusive_ptr<Uses>& uses) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& weight, const std::optional<Tensor>&, const c10::intrusive_ptr<Uses>& uses) {
     ctx->set_materialize_grads(false);
     ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
     return at::empty({0}, weight.options());
@@ -45,13 +47,13 @@ struct Anchor : torch::autograd::Function<Anchor> {
 };
 
 struct Use : torch::autograd::Function<Use> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& addend, const Tensor& anchor, const Tensor& weight,
-                        const Tensor& bias, const c10::intrusive_ptr<Uses>& uses) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const std::optional<Tensor>& addend, const Tensor&, const Tensor& weight,
+                        const std::optional<Tensor>& bias, const c10::intrusive_ptr<Uses>& uses) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
-    ctx->saved_data["addend"] = addend.defined();
-    ctx->saved_data["bias"] = bias.defined();
-    return addend.defined() ? at::addmm(addend, x, weight.t()) : at::linear(x, weight, bias);
+    ctx->saved_data["addend"] = addend.has_value();
+    ctx->saved_data["bias"] = bias.has_value();
+    return addend ? at::addmm(*addend, x, weight.t()) : at::linear(x, weight, bias);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto saved = ctx->get_saved_variables();
@@ -72,7 +74,7 @@ struct Use : torch::autograd::Function<Use> {
 StepLinear::StepLinear(const Tensor& weight, const Tensor& bias) : weight_(weight), bias_(bias) {
   if (!at::GradMode::is_enabled() || !weight.requires_grad()) return;
   auto uses = c10::make_intrusive<Uses>();
-  anchor_ = Anchor::apply(weight, bias, uses);
+  anchor_ = Anchor::apply(weight, Optional(bias), uses);
   uses_ = uses;
   // The uses see the values only: their gradient goes through the anchor.
   weight_ = weight.detach();
@@ -81,7 +83,7 @@ StepLinear::StepLinear(const Tensor& weight, const Tensor& bias) : weight_(weigh
 
 Tensor StepLinear::operator()(const Tensor& x, const Tensor& addend) const {
   if (!anchor_.defined()) return addend.defined() ? at::addmm(addend, x, weight_.t()) : at::linear(x, weight_, bias_);
-  return Use::apply(x, addend, anchor_, weight_, bias_, c10::static_intrusive_pointer_cast<Uses>(uses_));
+  return Use::apply(x, Optional(addend), anchor_, weight_, Optional(bias_), c10::static_intrusive_pointer_cast<Uses>(uses_));
 }
 
 }  // namespace attend::ops
