@@ -1,21 +1,26 @@
 #!/bin/bash
-# tools/bench.sh [NAME...]: runs the benchmarks bench/NAME_bench.cc and bench/NAME.py (all without a name), one after the other. Each
-# validates before it times, and leaves docs/results/NAME.json.
+# tools/bench.sh [NAME [ARGUMENT...]]: runs the benchmarks bench/NAME_bench.cc and bench/NAME.py: the one named, or all of speed
+# (minutes) without a name; those of quality (bench/quality, up to an hour a run) only by name. Each validates before it times, and
+# leaves docs/results/NAME.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+run() {
+  echo "== $1"
+  if [ -e "bench/$1.py" ]; then
+    .venv/bin/python "bench/$1.py" "${@:2}"
+  else
+    "build/${1}_bench" "${@:2}"
+  fi
+}
+if [ $# -gt 0 ]; then
+  run "$@"
+  exit
+fi
 status=0
-for source in bench/*_bench.cc bench/*.py; do
+for source in bench/*_bench.cc bench/*_speed.py; do
   [ -e "$source" ] || continue
   name=$(basename "$source")
-  name=${name%_bench.cc} name=${name%.py}
-  if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then
-    continue
-  fi
-  echo "== $name"
-  if [[ $source == *.py ]]; then
-    .venv/bin/python "$source" || status=1
-  else
-    "build/${name}_bench" || status=1
-  fi
+  name=${name%_bench.cc}
+  run "${name%.py}" || status=1
 done
 exit $status

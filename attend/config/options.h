@@ -26,13 +26,17 @@ std::vector<Difference> Differences(const Node& a, const Node& b);
 std::vector<std::string> Paths(const Type& type);
 }  // namespace internal
 
-// The options that a source gives, over T's defaults. Throws UserError, one line with path and place, on unknown options,
+// The options that a source gives, over these defaults. Throws UserError, one line with path and place, on unknown options,
 // illegal values and missing required options.
 template <class T>
+T Read(const Source& source, T defaults) {
+  internal::Read(TypeOf<T>(), &defaults, source);
+  return defaults;
+}
+// The same over T's own defaults.
+template <class T>
 T Read(const Source& source) {
-  T value{};
-  internal::Read(TypeOf<T>(), &value, source);
-  return value;
+  return Read(source, T{});
 }
 
 // All options, in the order of their declaration. Read(FromYaml(ToYaml(x))) equals x, numbers bit for bit.

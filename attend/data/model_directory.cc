@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kModel = "model.safetensors", kLatest = "latest", kFinished = "finished", kLock = ".lock", kUnsaved = ".unsaved-";
+constexpr std::string_view kModel = "model.safetensors", kLatest = "latest", kFinished = "finished", kUnsaved = ".unsaved-";
 
 std::optional<int64_t> ParseStep(std::string_view text) {
   int64_t step = 0;
@@ -81,7 +81,7 @@ DirectoryState ModelDirectory::State() const {
   if (!fs::is_directory(root_, error)) return DirectoryState::foreign;
   if (!Exists(config())) {
     for (const Path& entry : Entries(root_)) {
-      const bool own = entry.filename() == kLock || AtomicFile::IsTemporary(entry) || (entry == training() && Entries(entry).empty());
+      const bool own = entry == lock() || AtomicFile::IsTemporary(entry) || (entry == training() && Entries(entry).empty());
       if (!own) return DirectoryState::foreign;
     }
     return DirectoryState::absent;
@@ -106,16 +106,17 @@ void ModelDirectory::Create() const {
   if (access(root_.c_str(), W_OK | X_OK) != 0) throw UserError("out", "a folder that can be written", root_.string());
 }
 
-FileLock ModelDirectory::Lock() const { return FileLock(root_ / kLock, "out", "a model directory that no other training is writing"); }
+FileLock ModelDirectory::Lock() const { return FileLock(lock(), "out", "a model directory that no other training is writing"); }
 
 void ModelDirectory::Clear() const {
   Remove(training() / kLatest);  // first: without it nothing refers to what goes next
   for (const Path& entry : Entries(root_)) {
     const std::string name = entry.filename().string();
-    const bool own = entry == config() || entry == model() || entry == log() || entry == training() || name.starts_with("tokenizer") ||
+    const bool own = entry == model() || entry == log() || entry == training() || name.starts_with("tokenizer") ||
                      name.starts_with("events.") || AtomicFile::IsTemporary(entry);
     if (own) Remove(entry);
   }
+  Remove(config());  // last: what is left when this is interrupted still says that it is a model directory
   Create();
 }
 

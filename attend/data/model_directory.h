@@ -32,6 +32,7 @@ class ModelDirectory {
   Path config() const { return root_ / "config.yaml"; }
   Path model() const { return root_ / "model.safetensors"; }
   Path log() const { return root_ / "log.jsonl"; }
+  Path lock() const { return root_ / ".lock"; }
   Path training() const { return root_ / "training"; }
   Path StateFolder(int64_t step) const { return training() / std::to_string(step); }
 

@@ -63,6 +63,12 @@ Links ParseLinks(std::string_view text, int64_t line) {
   return out;
 }
 
+std::string FormatLinks(std::span<const Link> links) {
+  std::string out;
+  for (const Link& link : links) out += (out.empty() ? "" : " ") + std::to_string(link.source) + "-" + std::to_string(link.target);
+  return out;
+}
+
 AlignmentCounts& AlignmentCounts::operator+=(const AlignmentCounts& other) {
   output += other.output;
   sure += other.sure;

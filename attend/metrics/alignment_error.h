@@ -26,6 +26,9 @@ struct Links {
 // given as both is sure. Throws UserError with the line's number (from 1) for anything else.
 Links ParseLinks(std::string_view text, int64_t line);
 
+// "0-0 1-2": what ParseLinks reads as sure links.
+std::string FormatLinks(std::span<const Link> links);
+
 // What the alignment error rate adds up over a corpus, in links.
 struct AlignmentCounts {
   int64_t output = 0, sure = 0, output_and_sure = 0, output_and_possible = 0;

@@ -51,7 +51,7 @@ ops::SequenceResult Recurrent::RunGates(const Tensor& gates, const CellState& in
     state = ops::CellStep(cell_, inputs[static_cast<size_t>(t)], Recur(recurrent(state.h)), state, active.defined() ? active[t] : Tensor());
     states[static_cast<size_t>(t)] = state.h;
   }
-  return {at::stack(states), state};
+  return {steps ? at::stack(states) : gates.new_empty({0, gates.size(1), size_}), state};
 }
 
 Recurrent::Loop::Loop(const Recurrent& layer) : layer_(layer), recurrent_(layer.weight_hh_, layer.bias_hh_) {}

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "attend/kernels/cells.h"
+#include "attend/ops/first_derivative.h"
 #include "attend/ops/optional.h"
 
 namespace attend::ops {
@@ -119,6 +120,7 @@ struct Step : torch::autograd::Function<Step> {
     return {h_out};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    ExpectFirstDerivative("cell");
     const Cell cell = static_cast<Cell>(ctx->saved_data["cell"].toInt());
     const auto kept = ctx->get_saved_variables();
     const Tensor &saved = kept[0], &h = kept[1], &c = kept[2], &active = kept[3];
@@ -140,15 +142,14 @@ Tensor ActiveSteps(const Tensor& lengths, int64_t steps) {
 
 struct Sequence : torch::autograd::Function<Sequence> {
   static variable_list forward(AutogradContext* ctx, int64_t cell_index, const Tensor& x_in, const Tensor& weight, const MaybeTensor& bias_in,
-                               const Tensor& h0_in, const MaybeTensor& c0_in, const MaybeTensor& active_in, bool reverse) {
+                               const Tensor& h0_in, const MaybeTensor& c0_in, const MaybeTensor& active_in, bool reverse, bool keep) {
     const Cell cell = static_cast<Cell>(cell_index);
     const Tensor x = x_in.contiguous(), h0 = h0_in.contiguous(), c0 = Contiguous(c0_in), bias = Undefined(bias_in), active = Undefined(active_in);
     const int64_t steps = x.size(0), rows = x.size(1), size = weight.size(1), gates = x.size(2);
     const auto options = x.options();
     Tensor states = at::empty({steps, rows, size}, options);
     Tensor cells = c0.defined() ? at::empty({steps, rows, size}, options) : Tensor();
-    const bool training = x.requires_grad() || weight.requires_grad() || h0.requires_grad();
-    Tensor saved = training ? at::empty({steps, rows, SavedBlocks(cell) * size}, options) : Tensor();
+    const Tensor saved = keep ? at::empty({steps, rows, SavedBlocks(cell) * size}, options) : Tensor();
     const Tensor wt = weight.t();
     Tensor u = at::empty({rows, gates}, options);
     Tensor h = h0, c = c0;
@@ -175,6 +176,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    ExpectFirstDerivative("cell");
     const Cell cell = static_cast<Cell>(ctx->saved_data["cell"].toInt());
     const bool reverse = ctx->saved_data["reverse"].toBool();
     const auto kept = ctx->get_saved_variables();
@@ -206,7 +208,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
       dweight = at::zeros_like(weight);
       if (ctx->saved_data["bias"].toBool()) dbias = at::zeros({gates}, weight.options());
     }
-    return {Tensor(), dx, dweight, dbias, dh, dc, Tensor(), Tensor()};
+    return {Tensor(), dx, dweight, dbias, dh, dc, Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -230,7 +232,10 @@ SequenceResult CellSequence(Cell cell, const Tensor& x, const Tensor& weight, co
     const bool apart = cell == Cell::gru;
     const Tensor joined = apart || !bias.defined() ? x : x + bias;
     const Tensor inner = apart ? (bias.defined() ? bias : at::zeros({weight.size(0)}, weight.options())) : Tensor();
-    const auto out = Sequence::apply(static_cast<int64_t>(cell), joined, weight, Optional(inner), initial.h, Optional(initial.c), Optional(active), reverse);
+    bool keep = false;  // what the backward pass reads
+    for (const Tensor* t : {&joined, &weight, &inner, &initial.h, &initial.c}) keep = keep || (t->defined() && t->requires_grad());
+    const auto out = Sequence::apply(static_cast<int64_t>(cell), joined, weight, Optional(inner), initial.h, Optional(initial.c), Optional(active), reverse,
+                                     keep && at::GradMode::is_enabled());
     return {out[0], {out[1], out.size() > 2 ? out[2] : Tensor()}};
   }
   const int64_t steps = x.size(0);

@@ -1,10 +1,10 @@
 #include "attend/ops/composed.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
+#include <cmath>
 #include <limits>
 
 #include "attend/ops/check.h"
@@ -84,7 +84,7 @@ struct Problem {
 // 0 · NaN is NaN, so garbage in rows that are not visible shows in a product although its weight is 0. Replacing it costs a copy of the
 // memory; on the CPU the copy is made only when the (small) product shows that something was there.
 bool ShowsGarbage(const Problem& p, const Tensor& product) {
-  return p.invisible.defined() && (!product.is_cpu() || !at::isfinite(product).all().item<bool>());
+  return p.invisible.defined() && (!product.is_cpu() || !std::isfinite(product.sum().item<double>()));
 }
 
 Tensor Read(const Problem& p, const Tensor& weights) {
@@ -144,8 +144,9 @@ ReadGradients ReadBackward(const Problem& p, const Tensor& grad_output, const Te
 
 ScoreGradients ScoresBackward(Problem& p, const Tensor& grad, ScoreNeeds needs) {
   ScoreGradients out = ScoreBackward(*p.shape.score, p.score, grad, needs);
-  const auto garbage = [&](const Tensor& g) { return g.defined() && ShowsGarbage(p, g); };
-  if (!garbage(out.query) && !garbage(out.param) && !garbage(out.key)) return out;
+  // A key that is not a number shows in the query's gradient, which sums over keys; a query in itself, which is as small.
+  const Tensor& sum = out.query.defined() ? out.query : out.param.defined() ? out.param : out.key;
+  if (!ShowsGarbage(p, sum) && !ShowsGarbage(p, p.score.query)) return out;
   p.score.key = p.score.key.masked_fill(p.DeadKeys(), 0);
   p.score.query = p.score.query.masked_fill(p.DeadQueries(), 0);
   return ScoreBackward(*p.shape.score, p.score, grad, needs);

@@ -9,7 +9,10 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 
+#include <algorithm>
+
 #include "attend/kernels/cross_entropy.h"
+#include "attend/ops/first_derivative.h"
 #include "attend/ops/optional.h"
 
 namespace attend::ops {
@@ -27,6 +30,9 @@ struct Fused : torch::autograd::Function<Fused> {
     const Tensor target = target_in.contiguous();
     const Tensor logits = at::linear(states, weight, bias);  // (M, V)
     const int64_t rows = logits.size(0), classes = logits.size(1);
+    const auto in_range = [classes](int64_t t) { return t >= 0 && t < classes; };
+    const int64_t* t = target.data_ptr<int64_t>();
+    ATTEND_EXPECT(std::all_of(t, t + rows, in_range), "cross_entropy", "targets from 0 to ", classes - 1, "; found one outside");
     const Tensor loss = at::empty({rows}, logits.options()), nll = at::empty_like(loss), lse = at::empty_like(loss);
     at::parallel_for(0, rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
       kernels::CrossEntropyForward(logits.data_ptr<float>(), classes, target.data_ptr<int64_t>(), static_cast<float>(smoothing), begin, end,
@@ -40,10 +46,11 @@ struct Fused : torch::autograd::Function<Fused> {
     return {loss, nll};
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    ExpectFirstDerivative("cross_entropy");
     const auto kept = ctx->get_saved_variables();
     const Tensor &states = kept[0], &weight = kept[1], &target = kept[2], &lse = kept[3];
     const Tensor logits = ctx->saved_data["logits"].toTensor();
-    TORCH_CHECK(logits.numel() || !states.size(0), "attend: cross-entropy was differentiated twice; its logits are gone");
+    ATTEND_EXPECT(logits.numel() || !states.size(0), "cross_entropy", "one backward pass; found a second one, and the logits are gone");
     ctx->saved_data["logits"] = Tensor(at::empty({0}, logits.options()));
     const Tensor g = grads[0].contiguous();
     const int64_t rows = logits.size(0), classes = logits.size(1);
@@ -63,8 +70,8 @@ struct Fused : torch::autograd::Function<Fused> {
 }  // namespace
 
 CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight, const Tensor& bias, const Tensor& target, double smoothing) {
-  TORCH_CHECK(states.dim() == 2 && target.dim() == 1 && target.size(0) == states.size(0),
-              "[cross_entropy] expected states (M, D) and target (M); found ", states.sizes(), " and ", target.sizes());
+  ATTEND_EXPECT(states.dim() == 2 && target.dim() == 1 && target.size(0) == states.size(0) && target.scalar_type() == at::kLong, "cross_entropy",
+                "states (M, D) and target (M) int64; found ", states.sizes(), " and ", target.sizes(), " ", target.scalar_type());
   if (states.device().is_cpu() && states.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat) {
     const auto out = Fused::apply(states.contiguous(), weight, Optional(bias), target, smoothing);
     return {out[0], out[1]};

@@ -8,6 +8,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
+#include "attend/ops/first_derivative.h"
 #include "attend/ops/optional.h"
 
 namespace attend::ops {
@@ -35,6 +36,7 @@ struct Anchor : torch::autograd::Function<Anchor> {
     return at::empty({0}, weight.options());
   }
   static variable_list backward(AutogradContext* ctx, variable_list) {
+    ExpectFirstDerivative("step_linear");
     const auto uses = UsesOf(ctx);
     Tensor weight, bias;
     if (!uses->x.empty()) weight = at::mm(at::cat(uses->dy).t(), at::cat(uses->x));
@@ -56,13 +58,17 @@ struct Use : torch::autograd::Function<Use> {
     return addend ? at::addmm(*addend, x, weight.t()) : at::linear(x, weight, bias);
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
+    ExpectFirstDerivative("step_linear");
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
-    const auto uses = UsesOf(ctx);
-    uses->x.push_back(saved[0]);
-    uses->dy.push_back(dy);
     const bool addend = ctx->saved_data["addend"].toBool();
-    if (!addend && ctx->saved_data["bias"].toBool()) uses->biased_dy.push_back(dy);
+    // Nothing is noted in a pass that does not ask for the weight: the anchor would not run, and a later pass would find the notes.
+    if (ctx->needs_input_grad(addend ? 2 : 1)) {
+      const auto uses = UsesOf(ctx);
+      uses->x.push_back(saved[0]);
+      uses->dy.push_back(dy);
+      if (!addend && ctx->saved_data["bias"].toBool()) uses->biased_dy.push_back(dy);
+    }
     Tensor dx;
     if (ctx->needs_input_grad(0)) dx = at::mm(dy, saved[1]);
     return {dx, addend ? dy : Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};

@@ -1,12 +1,6 @@
 #include "attend/tasks/model_files.h"
 
-#include "attend/config/options.h"
-
 namespace attend::tasks {
-
-RunOptions ReadConfig(const data::ModelDirectory& directory) {
-  return config::Read<RunOptions>(config::Source::FromFile(directory.config().string()));
-}
 
 std::shared_ptr<models::SequenceModel> MakeModel(const RunOptions& options, const text::Tokenizers& tokenizers) {
   const models::VocabularySizes sizes{tokenizers.source->size(), tokenizers.target->size(), text::kPad, text::kBos, tokenizers.shared()};

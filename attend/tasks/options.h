@@ -2,8 +2,12 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
+#include <vector>
 
 #include "attend/base/enum.h"
+#include "attend/config/options.h"
+#include "attend/data/model_directory.h"
 #include "attend/data/options.h"
 #include "attend/models/options.h"
 #include "attend/search/options.h"
@@ -50,5 +54,15 @@ struct RunOptions {
     field("search", &RunOptions::search, "how outputs are found");
   }
 };
+
+// The options of a run. One that starts from another model (train.init) has that model's shape and text processing unless the source
+// says otherwise. UserError.
+RunOptions ReadRunOptions(const config::Source& source);
+
+// The options in a model directory's config.yaml. UserError: not a configuration, or of another version.
+RunOptions ReadConfig(const data::ModelDirectory& directory);
+
+// "train.epochs 3 -> 5, ...": for messages.
+std::string List(const std::vector<config::Difference>& differences);
 
 }  // namespace attend::tasks

@@ -4,15 +4,18 @@
 #include <ATen/Version.h>
 #include <torch/version.h>
 
-#include "attend/config/options.h"
 #include "attend/data/model_directory.h"
+#include "attend/tasks/average.h"
 #include "attend/tasks/matmul.h"
-#include "attend/tasks/model_files.h"
-#include "attend/tasks/translate.h"
-#include "attend/train/weights.h"
+#include "attend/tasks/options.h"
+#include "attend/tasks/task.h"
 
 namespace attend::tasks {
 namespace {
+
+[[noreturn]] void FailMemory() {
+  throw SystemError("[memory] expected enough memory; found none left: lower train.batch_tokens, search.batch_tokens or the sizes of the model");
+}
 
 // torch's own exceptions carry a C++ stack trace; a user gets their first line.
 template <class F>
@@ -20,52 +23,72 @@ auto Guard(const F& f) {
   try {
     return f();
   } catch (const c10::Error& e) {
-    throw SystemError("[torch] " + std::string(e.what_without_backtrace()));
+    const std::string all = e.what_without_backtrace();
+    if (all.find("allocate memory") != std::string::npos) FailMemory();
+    throw SystemError("[torch] " + all.substr(0, all.find('\n')));
   } catch (const std::bad_alloc&) {
-    throw SystemError("[memory] expected enough memory; found none left: lower train.batch_tokens or the sizes of the model");
+    FailMemory();
   }
+}
+
+class GuardedPredictor : public Predictor {
+ public:
+  explicit GuardedPredictor(std::unique_ptr<Predictor> predictor) : predictor_(std::move(predictor)) {}
+
+  search::SearchOptions DefaultSearch() const override { return predictor_->DefaultSearch(); }
+  std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request, std::vector<std::string>& notices) override {
+    return Guard([&] { return predictor_->Predict(lines, request, notices); });
+  }
+  std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps) override {
+    return Guard([&] { return predictor_->Score(lines, references, alignments, maps); });
+  }
+  Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
+                      std::vector<std::string>& notices) override {
+    return Guard([&] { return predictor_->Evaluate(lines, references, request, notices); });
+  }
+
+ private:
+  std::unique_ptr<Predictor> predictor_;
+};
+
+struct Entry {
+  Task task;
+  bool (*train)(const TrainRequest&);
+  std::unique_ptr<Predictor> (*load)(const std::string&, const Machine&);
+};
+constexpr Entry kTasks[] = {
+#define ATTEND_TASK(name, help) {Task::name, name::Train, name::Load},
+#include "attend/tasks/tasks.def"
+#undef ATTEND_TASK
+};
+
+const Entry& Find(const config::Source& source) {
+  const auto given = source.Peek("task");
+  const Task task = given ? ParseChoice<Task>("task", *given) : RunOptions{}.task;
+  for (const Entry& entry : kTasks)
+    if (entry.task == task) return entry;
+  throw std::logic_error("a task that is not in tasks.def");
 }
 
 class TorchRuntime : public Runtime {
  public:
-  bool Train(const TrainRequest& request) override { return Guard([&] { return TrainTranslator(request); }); }
+  bool Train(const TrainRequest& request) override {
+    return Guard([&] { return Find(request.source).train(request); });
+  }
 
   std::unique_ptr<Predictor> Load(const std::string& model, const Machine& machine) override {
-    return Guard([&] { return LoadTranslator(model, machine); });
+    const data::ModelDirectory directory{Path(model)};
+    directory.ExpectModel("model");
+    return std::make_unique<GuardedPredictor>(
+        Guard([&] { return Find(config::Source::FromFile(directory.config().string())).load(model, machine); }));
   }
 
   void Average(std::span<const std::string> models, const std::string& out) override {
-    Guard([&] { AverageModels(models, out); });
+    Guard([&] { tasks::Average(models, out); });
   }
 
-  std::vector<std::string> Facts(const Machine& machine) override {
+  std::vector<std::string> Facts(const Machine&) override {
     return {"torch: " TORCH_VERSION, "matrix products: " + ChooseMatrixProducts(), "vector instructions: " + at::get_cpu_capability()};
-  }
-
- private:
-  static void AverageModels(std::span<const std::string> models, const std::string& out) {
-    const data::ModelDirectory first{Path(models[0])}, target{Path(out)};
-    first.ExpectModel("model");
-    if (target.State() != data::DirectoryState::absent) throw UserError("out", "a new folder", out + ", which exists");
-    const RunOptions options = ReadConfig(first);
-    const text::Tokenizers tokenizers = text::LoadTokenizers(models[0]);
-    auto sum = MakeModel(options, tokenizers), one = MakeModel(options, tokenizers);
-    const train::NamedTensors total = train::Parameters(*sum), part = train::Parameters(*one);
-    const at::NoGradGuard no_grad;
-    for (size_t i = 0; i < models.size(); i++) {
-      const data::ModelDirectory directory{Path(models[i])};
-      directory.ExpectModel("model");
-      train::LoadTensors(directory.model(), part);
-      for (const auto& [name, t] : total) i == 0 ? t.detach().copy_(part.at(name)) : t.detach().add_(part.at(name));
-    }
-    for (const auto& [name, t] : total) t.detach().div_(static_cast<double>(models.size()));
-    target.Create();
-    WriteFile(target.config(), config::ToYaml(options));
-    text::SaveTokenizers(tokenizers, out);
-    std::string of;
-    for (const std::string& m : models) of += (of.empty() ? "" : ", ") + m;
-    train::SaveTensors(target.model(), total, {{"producer", "attend"}, {"task", std::string(Name(options.task))}, {"average_of", of}});
-    target.MarkFinished();
   }
 };
 

@@ -46,6 +46,7 @@ struct Output {
 struct PredictRequest {
   search::SearchOptions search;
   std::vector<std::string> prefixes;  // raw text that each output starts with, or empty
+  int64_t first_line = 0;             // number of the first line in the whole input: keys the draws of sampling
   bool alignments = false;
   bool maps = false;
 };

@@ -1,5 +1,3 @@
-#include "attend/tasks/translate.h"
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -7,16 +5,20 @@
 
 #include "attend/config/options.h"
 #include "attend/data/stream.h"
+#include "attend/metrics/accuracy.h"
 #include "attend/metrics/chrf.h"
 #include "attend/metrics/entropy.h"
 #include "attend/metrics/perplexity.h"
+#include "attend/tasks/fingerprint.h"
 #include "attend/tasks/matmul.h"
 #include "attend/tasks/model_files.h"
+#include "attend/tasks/run_folder.h"
+#include "attend/tasks/task.h"
 #include "attend/tasks/translator.h"
 #include "attend/train/trainer.h"
 #include "attend/train/weights.h"
 
-namespace attend::tasks {
+namespace attend::tasks::translate {
 namespace {
 
 double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -29,6 +31,8 @@ at::Device DeviceOf(const Machine& machine) {
   if (machine.device != "cpu") throw UserError("device", "cpu", machine.device);
   return at::kCPU;
 }
+
+constexpr const char* kExactMatch = "exact match";
 
 std::string Megabytes(int64_t bytes) { return std::to_string(bytes / (1 << 20)) + " MiB"; }
 
@@ -81,9 +85,11 @@ class TranslateTask : public train::Trainable {
     for (const auto& of_line : translator_.Translate(lines_, request, workers, notices)) outputs.push_back(of_line[0].text);
     const std::vector<std::string> references[] = {references_};
     const metrics::BleuOptions bleu;
-    const metrics::ChrfOptions chrf;
+    metrics::ChrfOptions chrf;
+    if (options_.train.metric == metrics::MetricKind::chrf_plus_plus) chrf.word_order = 2;
     out.metrics = {metrics::BleuMetric(metrics::CorpusBleu(outputs, references, bleu), bleu, 1),
-                   metrics::ChrfMetric(metrics::CorpusChrf(outputs, references, chrf), chrf, 1), Accuracy(outputs), metrics::PerplexityMetric(sum)};
+                   metrics::ChrfMetric(metrics::CorpusChrf(outputs, references, chrf), chrf, 1),
+                   metrics::AccuracyMetric(metrics::ExactMatches(outputs, references_), kExactMatch), metrics::PerplexityMetric(sum)};
     for (const metrics::Metric& m : out.metrics)
       if (m.kind == options_.train.metric) out.selected = m.value;
     const auto n = static_cast<int64_t>(lines_.size());
@@ -97,16 +103,6 @@ class TranslateTask : public train::Trainable {
   data::Metadata ModelMetadata() const override { return {{"producer", "attend"}, {"task", std::string(Name(options_.task))}}; }
 
  private:
-  metrics::Metric Accuracy(const std::vector<std::string>& outputs) const {
-    int64_t right = 0;
-    for (size_t i = 0; i < outputs.size(); i++) right += outputs[i] == references_[i] ? 1 : 0;
-    metrics::Metric m;
-    m.kind = metrics::MetricKind::accuracy;
-    m.name = "exact match";
-    m.value = static_cast<double>(right) / static_cast<double>(std::max<size_t>(1, outputs.size()));
-    return m;
-  }
-
   // Rows of real target tokens alone. map (B, 1, T, S)
   static void AddEntropy(const nn::RecordedMap& map, const data::Batch& batch, metrics::RowEntropy& sum) {
     const at::Tensor weights = map.weights.to(at::kCPU, at::kFloat).contiguous();
@@ -127,34 +123,12 @@ text::Lines Column(const data::Corpus& corpus, int column) {
   return {corpus.size(), [corpus, column](int64_t i) { return corpus.Text(i, column); }};
 }
 
-std::string List(const std::vector<config::Difference>& differences) {
-  std::string out;
-  for (const config::Difference& d : differences) out += (out.empty() ? "" : ", ") + d.path + " " + d.a + " -> " + d.b;
-  return out;
-}
-
-// May options change from a to b when a finished run is extended?
-bool Extends(const std::string& path) {
-  static constexpr std::string_view kLimits[] = {"train.epochs", "train.steps", "train.minutes", "train.patience"};
-  return std::find(std::begin(kLimits), std::end(kLimits), path) != std::end(kLimits);
-}
-
-// Decides what becomes of what lies at --out; throws unless training may go on there.
-void PrepareDirectory(const TrainRequest& request, const RunOptions& options, const data::ModelDirectory& directory) {
-  const data::DirectoryState state = directory.State();
-  if (state == data::DirectoryState::foreign)
-    throw UserError("out", "a new folder or a model directory", request.out + ", which is neither");
-  if (state == data::DirectoryState::absent || request.restart) return;
-  const auto differences = config::Differences(ReadConfig(directory), options);
-  const bool finished = state == data::DirectoryState::finished;
-  if (finished && !request.extend)
-    throw UserError("out", "a new folder, or --restart to train anew or --extend to go on under larger limits",
-                    request.out + ", a finished run" + (differences.empty() ? "" : " with other options: " + List(differences)));
-  std::vector<config::Difference> other;
-  for (const auto& d : differences)
-    if (!request.extend || !Extends(d.path)) other.push_back(d);
-  if (!other.empty())
-    throw UserError("out", "the options that the run in " + request.out + " began with, or --restart", "other ones: " + List(other));
+// The model that a run starts from brings its tokenizer along.
+void ExpectTextOf(const RunOptions& options) {
+  auto first = ReadConfig(data::ModelDirectory(options.train.init)).text;
+  first.regularisation = options.text.regularisation;
+  const auto differences = config::Differences(first, options.text);
+  if (!differences.empty()) throw UserError("text", "the text processing of train.init, " + options.train.init, "another: " + List(differences));
 }
 
 text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelDirectory& directory, const data::Corpus& corpus, bool resuming,
@@ -162,6 +136,7 @@ text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelD
   const std::string root = directory.root().string();
   if (resuming) return text::LoadTokenizers(root);
   if (!options.train.init.empty()) {
+    ExpectTextOf(options);
     const text::Tokenizers tokenizers = text::LoadTokenizers(options.train.init);
     text::SaveTokenizers(tokenizers, root);
     progress.Note("tokenizers: those of " + options.train.init);
@@ -209,19 +184,11 @@ class TranslatorPredictor : public Predictor {
     std::vector<std::string> alignments;
     for (const Output& scored : Score(lines, references, !request.gold_alignments.empty(), false)) {
       likelihood += {-scored.log_prob, static_cast<int64_t>(scored.piece_log_probs.size())};
-      std::string links;
-      for (const metrics::Link& link : scored.alignment) links += std::to_string(link.source) + "-" + std::to_string(link.target) + " ";
-      alignments.push_back(links);
+      alignments.push_back(metrics::FormatLinks(scored.alignment));
     }
     out.metrics = {metrics::BleuMetric(metrics::CorpusBleu(out.outputs, reference_file, request.bleu), request.bleu, 1),
-                   metrics::ChrfMetric(metrics::CorpusChrf(out.outputs, reference_file, chrf), chrf, 1), metrics::PerplexityMetric(likelihood)};
-    int64_t right = 0;
-    for (size_t i = 0; i < lines.size(); i++) right += out.outputs[i] == references[i] ? 1 : 0;
-    metrics::Metric exact;
-    exact.kind = metrics::MetricKind::accuracy;
-    exact.name = "exact match";
-    exact.value = static_cast<double>(right) / static_cast<double>(std::max<size_t>(1, lines.size()));
-    out.metrics.push_back(exact);
+                   metrics::ChrfMetric(metrics::CorpusChrf(out.outputs, reference_file, chrf), chrf, 1), metrics::PerplexityMetric(likelihood),
+                   metrics::AccuracyMetric(metrics::ExactMatches(out.outputs, references), kExactMatch)};
     if (!request.gold_alignments.empty()) out.metrics.push_back(metrics::AlignmentMetric(metrics::CompareLinks(alignments, request.gold_alignments)));
     return out;
   }
@@ -234,41 +201,33 @@ class TranslatorPredictor : public Predictor {
 
 }  // namespace
 
-bool TrainTranslator(const TrainRequest& request) {
+bool Train(const TrainRequest& request) {
   const double start = Seconds();
-  const auto options = config::Read<RunOptions>(request.source);
+  const RunOptions options = ReadRunOptions(request.source);
   const at::Device device = DeviceOf(request.machine);
   if (options.data.train.empty())
     throw UserError("data.train", "training text: --data.train.source FILE --data.train.target FILE, or --data.train.tsv FILE", "none");
-  const data::ModelDirectory directory{Path(request.out)};
-  PrepareDirectory(request, options, directory);
+  if (options.train.metric == metrics::MetricKind::alignment_error_rate)
+    throw UserError("train.metric", "bleu, chrf, chrf++, accuracy or perplexity", std::string(Name(options.train.metric)) + ", which needs gold links");
+  RunFolder folder(request, options);
+  const data::ModelDirectory& directory = folder.directory();
   // The texts are opened before anything is written: bad input leaves nothing behind.
   train::Progress progress(train::Progress::StderrIsTerminal());
   const bool links = options.train.guided_alignment > 0;
-  data::Split split = data::OpenSplit(options.data, static_cast<uint64_t>(options.train.seed), links);
+  const data::Split split = data::OpenSplit(options.data, static_cast<uint64_t>(options.train.seed), links);
   progress.Note("training text: " + split.train.counts().Summary());
   if (!split.valid) throw UserError("data.valid", "a validation text, or more training text to hold one out of", std::to_string(split.train.size()) + " lines");
   progress.Note(split.held_out ? "validation text: " + std::to_string(split.held_out) + " lines held out of the training text"
                                : "validation text: " + split.valid->counts().Summary());
-  std::unique_ptr<data::ModelDirectory> init;
-  if (!options.train.init.empty()) {
-    init = std::make_unique<data::ModelDirectory>(Path(options.train.init));
-    init->ExpectModel("train.init");
-  }
-
-  directory.Create();
-  const FileLock lock = directory.Lock();
-  if (request.restart) directory.Clear();
-  const bool resuming = directory.LatestStep().has_value();
-  WriteFile(directory.config(), config::ToYaml(options));
-  if (request.extend) directory.MarkUnfinished();
+  folder.Open(Fingerprint(options.data, links));
 
   const int threads = Threads(request.machine);
   at::set_num_threads(threads);
   progress.Note("matrix products: " + ChooseMatrixProducts(options.train.precision));
-  const text::Tokenizers tokenizers = PrepareTokenizers(options, directory, split.train, resuming, progress);
+  const text::Tokenizers tokenizers = PrepareTokenizers(options, directory, split.train, folder.resuming(), progress);
   auto model = MakeModel(options, tokenizers);
-  if (init && !resuming) train::LoadTensors(init->model(), train::Parameters(*model));
+  if (!options.train.init.empty() && !folder.resuming())
+    train::LoadTensors(data::ModelDirectory(options.train.init).model(), train::Parameters(*model));
   int64_t parameters = 0;
   for (const auto& p : model->parameters()) parameters += p.numel();
   progress.Note("model: " + std::to_string(parameters) + " parameters; training will take about " +
@@ -299,9 +258,9 @@ bool TrainTranslator(const TrainRequest& request) {
   return true;
 }
 
-std::unique_ptr<Predictor> LoadTranslator(const std::string& model, const Machine& machine) {
+std::unique_ptr<Predictor> Load(const std::string& model, const Machine& machine) {
   const data::ModelDirectory directory{Path(model)};
-  directory.ExpectModel("model");
+  const at::Device device = DeviceOf(machine);
   const RunOptions options = ReadConfig(directory);
   const text::Tokenizers tokenizers = text::LoadTokenizers(model);
   auto module = MakeModel(options, tokenizers);
@@ -310,7 +269,7 @@ std::unique_ptr<Predictor> LoadTranslator(const std::string& model, const Machin
   const int threads = Threads(machine);
   at::set_num_threads(threads);
   ChooseMatrixProducts();
-  return std::make_unique<TranslatorPredictor>(options, Translator(module, tokenizers, DeviceOf(machine)), threads);
+  return std::make_unique<TranslatorPredictor>(options, Translator(module, tokenizers, device), threads);
 }
 
-}  // namespace attend::tasks
+}  // namespace attend::tasks::translate

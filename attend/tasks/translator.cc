@@ -135,7 +135,7 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
     for (int64_t k : batches[static_cast<size_t>(b)]) {
       const int64_t line = full[static_cast<size_t>(k)];
       members.push_back(line);
-      search::Sentence sentence{lengths[static_cast<size_t>(k)], line, {}};
+      search::Sentence sentence{lengths[static_cast<size_t>(k)], request.first_line + line, {}};
       if (!request.prefixes.empty()) sentence.prefix = tokenizers_.target->Encode(request.prefixes[static_cast<size_t>(line)]).ids;
       sentences.push_back(std::move(sentence));
     }

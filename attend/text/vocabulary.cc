@@ -18,7 +18,7 @@ std::string ByteName(int byte) {
 void Check(TokenizerKind kind, const Vocabulary& v, std::string_view part) {
   const bool subwords = kind == TokenizerKind::bpe || kind == TokenizerKind::unigram;
   const size_t n = v.pieces.size();
-  const size_t named = static_cast<size_t>(kSpecials + (v.bytes ? kBytes : 0));
+  const size_t named = size_t{kSpecials} + (v.bytes ? size_t{kBytes} : 0);
   if (n < named || n > 10'000'000) throw UserError(part, "from " + std::to_string(named) + " to 10000000 pieces", std::to_string(n));
   if (v.bytes && !subwords) throw UserError(part, "byte pieces with bpe and unigram only", std::string(Name(kind)));
   if (v.scores.size() != (subwords ? n : 0))

@@ -102,7 +102,7 @@ class Run {
         begun_(Seconds() - started) {
     Resume();
     stream_ = open(state_.position);
-    log_.open(directory.log(), std::ios::app);
+    log_.open(directory.log(), std::ios::app | std::ios::ate);  // tellp is asked before anything is written
     events_ = std::make_unique<EventFile>(directory.root() / state_.events);
   }
 
@@ -116,7 +116,8 @@ class Run {
         Validate();
         Save();
       }
-      if (StopRequest::signal()) {
+      // At the last step the run ends as it would have: a state without its validation would be taken for a finished one.
+      if (StopRequest::signal() && Limit().empty()) {
         if (saved_ != state_.step) Save();
         return {Ending::interrupted, StopRequest::signal() == SIGINT ? "Ctrl-C" : "SIGTERM", state_.step, state_.best};
       }
@@ -211,8 +212,9 @@ class Run {
   void CheckDivergence(double loss, double norm, double rate) {
     const auto fail = [&](const std::string& found) {
       throw UserError("train", "a loss that stays finite and falls",
-                      found + " at step " + std::to_string(state_.step + 1) + " with learning rate " + Json(rate).dump() +
-                          "; the last good state is kept: lower train.learning_rate or train.clip");
+                      found + " at step " + std::to_string(state_.step + 1) + " with learning rate " + Json(rate).dump() + "; " +
+                          (saved_ < 0 ? "nothing was saved yet" : "the state of step " + std::to_string(saved_) + " is kept") +
+                          ": lower train.learning_rate or train.clip");
     };
     if (!std::isfinite(loss) || !std::isfinite(norm)) fail("a loss of " + std::to_string(loss) + " and a gradient of norm " + std::to_string(norm));
     if (state_.step < 20) state_.first_loss += loss / 20;
@@ -265,10 +267,12 @@ class Run {
   }
   void Scalar(const char* tag, double value) { events_->Scalar(tag, value, state_.step, WallTime()); }
 
-  // The weights that are judged and kept: the moving average, the mean of the last snapshots, or the present ones.
+  // The moving average when there is one, else the present weights.
+  const NamedTensors& Present() const { return options_.ema > 0 && options_.average == 0 ? updater_.average() : parameters_; }
+
+  // The weights that are judged and kept: Present, or the mean of the last snapshots.
   NamedTensors Candidate() {
-    if (options_.ema > 0 && options_.average == 0) return updater_.average();
-    if (options_.average == 0) return parameters_;
+    if (options_.average == 0) return Present();
     snapshots_.push_back(Clone(parameters_));
     if (static_cast<int64_t>(snapshots_.size()) > options_.average) snapshots_.pop_front();
     NamedTensors mean = Clone(snapshots_[0]);
@@ -287,7 +291,7 @@ class Run {
     Validation v = task_.Validate(workers_, options_.samples);
     CopyInto(present, parameters_);
     const bool higher = metrics::HigherIsBetter(options_.metric);
-    const bool improved = !state_.has_best || (higher ? v.selected > state_.best : v.selected < state_.best);
+    const bool improved = std::isfinite(v.selected) && (!state_.has_best || (higher ? v.selected > state_.best : v.selected < state_.best));
     if (improved) {
       state_.best = v.selected;
       state_.has_best = true;
@@ -325,7 +329,7 @@ class Run {
       for (size_t i = 0; i < snapshots_.size(); i++) SaveTensors(folder / ("snapshot." + std::to_string(i) + ".safetensors"), snapshots_[i]);
       data::Metadata metadata = task_.ModelMetadata();
       metadata["step"] = std::to_string(state_.step);
-      SaveTensors(folder / "model.safetensors", state_.has_best ? best_ : parameters_, metadata);
+      SaveTensors(folder / "model.safetensors", state_.has_best ? best_ : Present(), metadata);
       WriteFile(folder / "state.json", ToJson(state_).dump(1));
     });
     saved_ = state_.step;
@@ -334,6 +338,10 @@ class Run {
   void Resume() {
     const std::optional<int64_t> step = directory_.Recover();
     if (!step) {
+      // A run that was killed before it saved anything begins anew, and so do its logs.
+      CutFile(directory_.log(), 0);
+      for (const auto& entry : std::filesystem::directory_iterator(directory_.root()))
+        if (entry.path().filename().string().starts_with("events.")) std::filesystem::remove(entry.path());
       state_.events = "events.out.tfevents." + std::to_string(static_cast<int64_t>(WallTime())) + ".attend";
       return;
     }

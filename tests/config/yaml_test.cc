@@ -52,10 +52,7 @@ TEST(Yaml, RefusesBytesThatAreNotText) {
   EXPECT_EQ(ErrorIn("train:\n  metric: a\xff"), "[options] expected UTF-8 text; found the byte \\xFF (model.yaml:2)");
   EXPECT_EQ(ErrorIn(std::string("a: 1\n\0", 6)), "[options] expected text without control characters; found \\x00 (model.yaml:2)");
   EXPECT_NE(ErrorIn("train: {}\n\x04\nhidden: 1").find("found \\x04 (model.yaml:2)"), std::string::npos);
-  EXPECT_NE(ErrorIn("\xff\xfe"
-                    "a\0:\0")
-                .find("expected UTF-8"),
-            std::string::npos);
+  EXPECT_NE(ErrorIn(std::string("\xff\xfe\x61\x00:\x00", 6)).find("expected UTF-8"), std::string::npos);
   EXPECT_NE(ErrorIn("a: \xed\xa0\x80").find("expected UTF-8"), std::string::npos);
   EXPECT_EQ(Read<Options>(Source::FromYaml("\xEF\xBB\xBFtrain: {seed: 3}\r\n", "f")).train.seed, 3);
 }

@@ -128,15 +128,15 @@ TEST(Attention, EmptyBatchesAndQueriesGiveEmptyResults) {
 }
 
 // Reads gradients of everything that has one.
-struct Run {
+struct Differentiated {
   AttentionResult result;
   std::vector<Tensor> gradients;
 };
-Run WithGradients(Tensor q, Tensor k, Tensor v, AttentionArgs args) {
+Differentiated WithGradients(Tensor q, Tensor k, Tensor v, AttentionArgs args) {
   std::vector<Tensor> leaves;
   for (Tensor* t : {&q, &k, &v, &args.param, &args.attn_bias})
     if (t->defined()) leaves.push_back(*t = t->detach().clone().requires_grad_());
-  Run out{attention(q, k, v, args), {}};
+  Differentiated out{attention(q, k, v, args), {}};
   Tensor loss = out.result.output.cos().sum();
   if (args.need_weights) loss = loss + out.result.weights.square().sum();
   if (args.return_lse) loss = loss + torch::where(out.result.lse.isinf(), 0, out.result.lse).sin().sum();
@@ -160,7 +160,7 @@ TEST(Attention, WhatLiesBeyondTheLengthsNeverMatters) {
     args.query_lengths = Ints({2, 1, 3});
     args.need_weights = args.return_lse = true;
     Tensor q = Draw({3, 2, 3, 4}), k = Draw({3, 2, 6, 4}), v = Draw({3, 2, 6, 5});
-    const Run clean = WithGradients(q, k, v, args);
+    const Differentiated clean = WithGradients(q, k, v, args);
     for (double garbage : {nan, inf, -inf, 1e300}) {
       Tensor bad_q = q.clone(), bad_k = k.clone(), bad_v = v.clone();
       for (int64_t b = 0; b < 3; b++) {
@@ -168,7 +168,7 @@ TEST(Attention, WhatLiesBeyondTheLengthsNeverMatters) {
         bad_k[b].slice(1, args.key_lengths[b].item<int64_t>()).fill_(garbage);
         bad_v[b].slice(1, args.key_lengths[b].item<int64_t>()).fill_(garbage);
       }
-      const Run dirty = WithGradients(bad_q, bad_k, bad_v, args);
+      const Differentiated dirty = WithGradients(bad_q, bad_k, bad_v, args);
       EXPECT_TRUE(torch::equal(dirty.result.output, clean.result.output)) << score << " " << garbage;
       EXPECT_TRUE(torch::equal(dirty.result.weights, clean.result.weights)) << score << " " << garbage;
       EXPECT_TRUE(torch::equal(dirty.result.lse, clean.result.lse)) << score << " " << garbage;
@@ -184,7 +184,7 @@ TEST(Attention, AQueryThatSeesNothingGivesNothing) {
     args.attn_mask = torch::ones({1, 1, 3, 5}, torch::kBool);
     args.attn_mask.select(2, 1).fill_(false);
     args.need_weights = args.return_lse = true;
-    const Run run = WithGradients(Draw({2, 2, 3, 4}), Draw({2, 2, 5, 4}), Draw({2, 2, 5, 6}), args);
+    const Differentiated run = WithGradients(Draw({2, 2, 3, 4}), Draw({2, 2, 5, 4}), Draw({2, 2, 5, 6}), args);
     EXPECT_EQ(run.result.output.select(2, 1).abs().sum().item<double>(), 0);
     EXPECT_EQ(run.result.weights.select(2, 1).abs().sum().item<double>(), 0);
     EXPECT_TRUE(run.result.lse.select(2, 1).eq(-std::numeric_limits<double>::infinity()).all().item<bool>());
@@ -241,7 +241,7 @@ TEST(Attention, BeamsShareMemory) {
     const Tensor q = Draw({5, 4, 1, 4}), k = Draw({2, 2, 6, 4}), v = Draw({2, 2, 6, 3});
     ExpectEqualsReference(q, k, v, args, "key_rows");
     // In gradients, rows used twice sum: as if each batch row had had its own copy.
-    const Run shared = WithGradients(q, k, v, args);
+    const Differentiated shared = WithGradients(q, k, v, args);
     const auto copy = [&](const Tensor& t) {
       if (rows.dim() == 1) return t.index_select(0, rows);
       Tensor out = torch::empty({5, 2, 6, t.size(3)}, torch::kDouble);
@@ -251,7 +251,7 @@ TEST(Attention, BeamsShareMemory) {
     };
     AttentionArgs own = args;
     own.key_rows = Tensor();
-    const Run copied = WithGradients(q, copy(k), copy(v), own);
+    const Differentiated copied = WithGradients(q, copy(k), copy(v), own);
     ExpectClose(shared.gradients[0], copied.gradients[0], "query");
     for (int64_t input : {1, 2}) {
       Tensor sum = torch::zeros_like(input == 1 ? k : v);
@@ -272,7 +272,7 @@ TEST(Attention, PackedSequencesEqualSequencesAlone) {
   args.cu_seqlens_q = Ints({0, 3, 3, 7});
   args.cu_seqlens_k = torch::tensor({0, 4, 6, 11}, torch::kInt);
   const Tensor q = Draw({1, 2, 7, 4}), k = Draw({1, 1, 11, 4}), v = Draw({1, 1, 11, 5});
-  const Run packed = WithGradients(q, k, v, args);
+  const Differentiated packed = WithGradients(q, k, v, args);
   AttentionArgs one = args;
   one.cu_seqlens_q = one.cu_seqlens_k = Tensor();
   Tensor param_gradient = torch::zeros({4}, torch::kDouble);
@@ -281,7 +281,7 @@ TEST(Attention, PackedSequencesEqualSequencesAlone) {
     one.seed = args.seed.slice(0, n, n + 1);
     const auto cut_q = [&](const Tensor& t) { return t.slice(2, starts_q[n], starts_q[n + 1]); };
     const auto cut_k = [&](const Tensor& t) { return t.slice(2, starts_k[n], starts_k[n + 1]); };
-    const Run alone = WithGradients(cut_q(q), cut_k(k), cut_k(v), one);
+    const Differentiated alone = WithGradients(cut_q(q), cut_k(k), cut_k(v), one);
     ExpectClose(cut_q(packed.result.output), alone.result.output, "output");
     ExpectClose(cut_q(packed.result.lse), alone.result.lse, "lse");
     ExpectClose(cut_q(packed.gradients[0]), alone.gradients[0], "query");

@@ -58,7 +58,7 @@ TEST_P(Sampling, MorePiecesAtAHigherRate) {
 INSTANTIATE_TEST_SUITE_P(Kinds, Sampling, testing::Values(TokenizerKind::bpe, TokenizerKind::unigram),
                          [](const auto& param) { return std::string(Name(param.param)); });
 
-std::shared_ptr<const Tokenizer> Model(TokenizerKind kind, std::vector<std::pair<std::string, float>> pieces) {
+std::shared_ptr<const Tokenizer> Model(TokenizerKind kind, const std::vector<std::pair<std::string, float>>& pieces) {
   Vocabulary v;
   v.pieces.assign(kSpecialNames, kSpecialNames + kSpecials);
   v.scores.assign(kSpecials, 0);

@@ -85,7 +85,7 @@ TEST_F(Storage, RefusesFilesThatDoNotHoldTogether) {
   const auto replaced = [&](const std::string& from, const std::string& to) {
     std::string out = good;
     const size_t at = out.find(from);
-    EXPECT_NE(at, out.npos) << from;
+    EXPECT_NE(at, std::string::npos) << from;
     return out.replace(at, from.size(), to);
   };
   const std::string bad[] = {

@@ -28,7 +28,7 @@ class AnyTokenizer : public testing::TestWithParam<TokenizerKind> {
 
 // U+10FFF0 ... U+10FFF3 are the only characters that a subword vocabulary cannot learn, and words have at most 1024 bytes.
 bool Learnable(const std::string& line, TokenizerKind kind) {
-  return line.find("\U0010FFF0") == line.npos && (kind != TokenizerKind::word || line.size() < 5000);
+  return line.find("\U0010FFF0") == std::string::npos && (kind != TokenizerKind::word || line.size() < 5000);
 }
 
 TEST_P(AnyTokenizer, DecodesToTheNormalisedLine) {
@@ -67,7 +67,7 @@ TEST_P(AnyTokenizer, UnknownTextPutBackGivesTheLine) {
     unknowns += e.Unknowns();
     ASSERT_EQ(tokenizer->DecodeWithWords(e.ids, missing).text, text) << testing::PrintToString(line);
   }
-  EXPECT_GT(unknowns, 1000);
+  EXPECT_GT(unknowns, 1000 / kStride);
 }
 
 TEST_P(AnyTokenizer, OriginsAndWordsHoldForAnyBytes) {

@@ -1,0 +1,76 @@
+"""What the benchmark scripts share: where things lie, running the program, writing docs/results/<name>.json."""
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PROGRAM = pathlib.Path(os.environ.get("ATTEND_BUILD", ROOT / "build")) / "attend"
+DATA = pathlib.Path(os.environ.get("ATTEND_DATA", ROOT.parent / "shared" / "data"))
+WORK = pathlib.Path(os.environ.get("ATTEND_WORK", ROOT / "build" / "bench"))
+
+
+def data(*parts):
+    path = DATA.joinpath(*parts)
+    if not path.exists():
+        sys.exit(f"bench: expected the data set file {path}; found none (set ATTEND_DATA to the folder of the data sets)")
+    return path
+
+
+def digest(path):
+    return "sha256:" + hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()[:16]
+
+
+def commit():
+    head = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    dirty = subprocess.run(["git", "-C", ROOT, "status", "--porcelain", "--", "attend", "cmake", "CMakeLists.txt"], capture_output=True, text=True).stdout
+    return head + ("+changes" if dirty else "")
+
+
+def machine(threads):
+    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
+    flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "")
+    units = [name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in flags.split()]
+    return f"{model}, {units[0] if units else 'no vector units'}, {os.cpu_count()} cores, {threads} threads, fp32 unless said"
+
+
+def attend(*arguments, log=None):
+    """Runs the program; its progress goes to `log` or to the terminal. Returns standard output."""
+    stderr = open(log, "a") if log else None
+    done = subprocess.run([str(PROGRAM), *map(str, arguments)], stdout=subprocess.PIPE, stderr=stderr, text=True)
+    if done.returncode:
+        sys.exit(f"bench: attend {' '.join(map(str, arguments))} ended with status {done.returncode}" + (f"; see {log}" if log else ""))
+    return done.stdout
+
+
+def log_lines(model, event):
+    return [entry for entry in map(json.loads, open(pathlib.Path(model) / "log.jsonl")) if entry["event"] == event]
+
+
+def figure(name, values, unit="", target=None):
+    """One row of the table: the median of `values` (one number or several) and, of several, half the distance between the extremes."""
+    values = values if isinstance(values, list) else [values]
+    row = {"name": name, "value": statistics.median(values), "unit": unit}
+    if len(values) > 1:
+        row["spread"] = (max(values) - min(values)) / 2
+        row["values"] = values
+    if target:
+        row["target"] = target
+    return row
+
+
+def write(name, title, command, figures, files=(), threads=None, notes=""):
+    result = {"title": title, "command": command, "commit": commit(), "date": datetime.date.today().isoformat(),
+              "machine": machine(threads or os.cpu_count()), "data": {str(pathlib.Path(f).relative_to(DATA)): digest(f) for f in files},
+              "figures": figures, "notes": notes}
+    path = ROOT / "docs" / "results" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    for row in figures:
+        print(f"{row['name']}: {row['value']:.4g} {row['unit']}" + (f"  (target {row['target']})" if "target" in row else ""))
+    print(f"bench: wrote {path.relative_to(ROOT)}")

@@ -1,0 +1,107 @@
+"""Decoding speed of test_2016 in batches of 64 against PyTorch: greedy and beam 5, the same model shape, both trained for the same few
+minutes so that outputs have natural lengths; in turns.
+
+  decoding_speed.py [--rounds 3] [--minutes 4] [--threads 2]"""
+import argparse
+import json
+import random
+import shutil
+import sys
+import time
+
+import common
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--minutes", type=float, default=4)
+parser.add_argument("--threads", type=int, default=2)
+a = parser.parse_args()
+
+import sacrebleu
+import sentencepiece
+import torch
+
+from peers.recurrent import BOS, EOS, Translator, pad
+
+torch.set_num_threads(a.threads)
+work = common.WORK / "decoding_speed"
+shutil.rmtree(work, ignore_errors=True)
+work.mkdir(parents=True)
+files = {(part, side): common.data("multi30k", f"{part}.{side}") for part in ("train", "val", "test_2016_flickr") for side in ("de", "en")}
+lines = {key: path.read_text(encoding="utf-8").splitlines() for key, path in files.items()}
+sentencepiece.SentencePieceTrainer.train(input=[str(files["train", s]) for s in ("de", "en")], model_prefix=str(work / "bpe"), vocab_size=8000,
+                                         model_type="bpe", character_coverage=1.0, pad_id=0, unk_id=1, bos_id=2, eos_id=3, minloglevel=2)
+pieces = sentencepiece.SentencePieceProcessor(model_file=str(work / "bpe.model"))
+
+common.attend("train", "--data.train.source", files["train", "de"], "--data.train.target", files["train", "en"], "--data.valid.source", files["val", "de"],
+              "--data.valid.target", files["val", "en"], "--model.decoder.fusion", "output", "--model.decoder.attention.score", "general", "--model.tie",
+              "none", "--train.minutes", a.minutes, "--threads", a.threads, "--out", work / "model", log=work / "train.log")
+
+torch.manual_seed(1)
+draw = random.Random(1)
+source, target = (pieces.encode(lines["train", s]) for s in ("de", "en"))
+model = Translator(len(pieces))
+optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
+begin = time.time()
+while (done := (time.time() - begin) / (60 * a.minutes)) < 1:
+    order = draw.sample(range(len(source)), 3200)
+    order.sort(key=lambda i: len(target[i]))
+    for k in draw.sample(range(0, len(order), 64), 50):
+        rows = order[k:k + 64]
+        for group in optimiser.param_groups:
+            group["lr"] = 1e-3 * max(0.05, 1 - max(0, done - 0.3) / 0.7)
+        loss = model(pad([source[i] + [EOS] for i in rows]), pad([[BOS] + target[i] for i in rows]), pad([target[i] + [EOS] for i in rows]))
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+model.eval()
+test = pieces.encode(lines["test_2016_flickr", "de"])
+order = sorted(range(len(test)), key=lambda i: -len(test[i]))
+references = lines["test_2016_flickr", "en"]
+
+
+def peer(beam, precision):
+    torch.set_float32_matmul_precision(precision)
+    outputs, begin = [""] * len(test), time.perf_counter()
+    for k in range(0, len(order), 64):
+        rows = order[k:k + 64]
+        for i, ids in zip(rows, model.translate(pad([test[i] + [EOS] for i in rows]), beam, 60)):
+            outputs[i] = pieces.decode(ids)
+    return len(test) / (time.perf_counter() - begin), sacrebleu.corpus_bleu(outputs, [references]).score
+
+
+def ours(beam):
+    """The program's own count of decoding time is not printed; two runs, of one and of several copies of the text, cancel its start."""
+    copies, seconds = 4, []
+    for n in (1, copies):
+        path = work / f"test{n}.de"
+        path.write_text("\n".join(lines["test_2016_flickr", "de"] * n) + "\n", encoding="utf-8")
+        begin = time.perf_counter()
+        common.attend("predict", work / "model", "--input", path, "--output", work / f"out{n}.en", "--beam", beam, "--search.batch_sentences", 64,
+                      "--threads", a.threads)
+        seconds.append(time.perf_counter() - begin)
+    outputs = (work / "out1.en").read_text(encoding="utf-8").splitlines()
+    return (copies - 1) * len(test) / (seconds[1] - seconds[0]), sacrebleu.corpus_bleu(outputs, [references]).score
+
+
+figures = []
+for beam, joey in ((1, 98), (5, 43)):
+    speed = {key: [] for key in ("attend", "highest", "medium")}
+    for _ in range(a.rounds):
+        for precision in ("highest", "medium"):
+            rate, peer_bleu = peer(beam, precision)
+            speed[precision].append(rate)
+        rate, bleu = ours(beam)
+        speed["attend"].append(rate)
+    if bleu < peer_bleu - 3:
+        sys.exit(f"bench: expected outputs about as good as PyTorch's ({peer_bleu:.1f} BLEU); found {bleu:.1f}")
+    label = "greedy" if beam == 1 else f"beam {beam}"
+    best = [max(x, y) for x, y in zip(speed["highest"], speed["medium"])]
+    figures += [common.figure(f"{label}: attend (BLEU {bleu:.1f})", speed["attend"], "sentences/s"),
+                common.figure(f"{label}: PyTorch stock (BLEU {peer_bleu:.1f})", speed["highest"], "sentences/s"),
+                common.figure(f"{label}: PyTorch medium", speed["medium"], "sentences/s"),
+                common.figure(f"{label}: attend / PyTorch, the faster of both", [x / y for x, y in zip(speed["attend"], best)], "x", ">= 1.5"),
+                common.figure(f"{label}: attend / JoeyNMT 2.3's {joey} sentences/s", [x / joey for x in speed["attend"]], "x", ">= 4")]
+common.write("decoding_speed", "Decoding speed, Multi30k test_2016 de-en, batches of 64", "tools/bench.sh decoding_speed", figures, files.values(), a.threads,
+             "JoeyNMT's figures were measured on a Zen 5 machine with its LSTM with input feeding.")

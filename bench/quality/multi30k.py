@@ -1,0 +1,58 @@
+"""Quality on Multi30k, test_2016. Weights are chosen on the validation text.
+
+  multi30k.py en-de | de-en | en-de-none | de-en-10 [--threads 2] [--minutes M]
+en-de, de-en: the conditional GRU, at most 60 minutes; en-de-none: the same without attention; de-en-10: only the files, --out and
+--train.minutes 10 given."""
+import argparse
+import pathlib
+import shutil
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import common
+
+# What differs from the defaults in the long runs.
+LONG = []
+
+parser = argparse.ArgumentParser()
+parser.add_argument("run", choices=["en-de", "de-en", "en-de-none", "de-en-10"])
+parser.add_argument("--threads", type=int, default=2)
+parser.add_argument("--minutes", type=float)
+a = parser.parse_args()
+source, target = a.run.split("-")[:2]
+name = "multi30k_" + a.run.replace("-", "_")
+minutes = a.minutes or (10 if a.run == "de-en-10" else 60)
+files = {(part, side): common.data("multi30k", f"{part}.{side}") for part in ("train", "val", "test_2016_flickr") for side in (source, target)}
+options = [] if a.run == "de-en-10" else LONG + (["--model.decoder.fusion", "none"] if a.run.endswith("none") else [])
+model = common.WORK / name
+shutil.rmtree(model, ignore_errors=True)
+model.parent.mkdir(parents=True, exist_ok=True)
+arguments = ["--data.train.source", files["train", source], "--data.train.target", files["train", target], "--data.valid.source", files["val", source],
+             "--data.valid.target", files["val", target], *options, "--train.minutes", minutes, "--out", model]
+common.attend("train", *arguments, "--threads", a.threads)
+
+import sacrebleu
+
+references = files["test_2016_flickr", target].read_text(encoding="utf-8").splitlines()
+figures = []
+for beam in (1, 5):
+    output = model.with_suffix(f".beam{beam}.txt")
+    common.attend("predict", model, "--input", files["test_2016_flickr", source], "--output", output, "--beam", beam, "--threads", a.threads)
+    outputs = output.read_text(encoding="utf-8").splitlines()
+    for lowercase in (True, False):
+        bleu = sacrebleu.BLEU(lowercase=lowercase)
+        score = bleu.corpus_score(outputs, [references]).score
+        target_text = None
+        if beam == 5 and a.run == "de-en-10" and not lowercase:
+            target_text = ">= 33.5"
+        if beam == 5 and lowercase and a.run in ("en-de", "de-en"):
+            target_text = ">= 37.0" if a.run == "en-de" else ">= 38.0"
+        figures.append(common.figure(f"BLEU, {'greedy' if beam == 1 else 'beam 5'}, {'lower-case' if lowercase else 'cased'} ({bleu.get_signature()})", score, "",
+                                     target_text))
+validations = common.log_lines(model, "validation")
+figures.append(common.figure("best validation BLEU, greedy", max(v["metrics"]["bleu"]["value"] for v in validations)))
+figures.append(common.figure("epochs", validations[-1]["epoch"]))
+figures.append(common.figure("minutes of training", validations[-1]["seconds"] / 60, "", f"<= {minutes:g}"))
+shown = " ".join(map(str, options)) or "none"
+common.write(name, f"Multi30k {source}-{target}{' without attention' if a.run.endswith('none') else ''}, {minutes:g} minutes",
+             f"tools/bench.sh quality/multi30k {a.run}", figures, files.values(), a.threads, f"Options besides the files, --out and --train.minutes: {shown}.")

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <torch/torch.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "attend/nn/recurrent_decoder.h"
+#include "attend/nn/recurrent_encoder.h"
+#include "gtest/gtest.h"
+
+// A tiny encoder and decoder, and a batch for them.
+namespace attend::nn {
+
+constexpr int64_t kVocabulary = 7, kPadding = 0, kState = 4;  // the encoder's states are 2 + 2: `dot` compares them with the decoder's
+
+template <class T>
+std::vector<T> All() {
+  std::vector<T> out;
+  for (const Choice& c : Choices(T{})) out.push_back(static_cast<T>(c.value));
+  return out;
+}
+
+inline RecurrentEncoderOptions TinyEncoder(spec::Cell cell, int64_t layers = 1, bool layer_norm = false, double dropout = 0) {
+  return {.cell = cell, .layers = layers, .size = kState / 2, .bidirectional = true, .embedding = 3, .layer_norm = layer_norm,
+          .embedding_dropout = dropout, .dropout = dropout};
+}
+
+inline RecurrentDecoderOptions TinyDecoder(spec::Cell cell, spec::Fusion fusion, spec::Score score = spec::Score::additive, int64_t layers = 1,
+                                           bool layer_norm = false, double dropout = 0) {
+  RecurrentDecoderOptions o;
+  o.cell = cell;
+  o.layers = layers;
+  o.size = kState;
+  o.embedding = 3;
+  o.fusion = fusion;
+  o.attention.score = score;
+  o.attention.dropout = dropout;
+  o.attention_size = 6;
+  o.layer_norm = layer_norm;
+  o.embedding_dropout = o.dropout = dropout;
+  return o;
+}
+
+struct Translator : Module {
+  std::shared_ptr<RecurrentEncoder> encoder;
+  std::shared_ptr<RecurrentDecoder> decoder;
+
+  Translator(const RecurrentEncoderOptions& e, const RecurrentDecoderOptions& d, at::ScalarType type = at::kDouble) {
+    encoder = register_module("encoder", std::make_shared<RecurrentEncoder>(e, kVocabulary, kPadding));
+    decoder = register_module("decoder", std::make_shared<RecurrentDecoder>(d, encoder->size(), kVocabulary, kPadding));
+    Materialise(*this, 1);
+    // Zeros and ones would hide what biases and norms do.
+    const at::NoGradGuard no_grad;
+    torch::manual_seed(5);
+    for (at::Tensor& p : parameters()) p.add_(0.3 * torch::randn_like(p));
+    to(type);
+  }
+
+  at::Tensor Forward(const at::Tensor& source, const at::Tensor& lengths, const at::Tensor& inputs, Context& context) const {
+    return decoder->Forward(encoder->Forward(source, lengths, context), inputs, context);
+  }
+};
+
+// ids (B, T) int64 in [1, kVocabulary), padding beyond the lengths.
+inline at::Tensor Ids(const std::vector<int64_t>& lengths, uint64_t seed) {
+  torch::manual_seed(seed);
+  const int64_t columns = *std::max_element(lengths.begin(), lengths.end());
+  at::Tensor ids = torch::randint(1, kVocabulary, {static_cast<int64_t>(lengths.size()), columns}, torch::kLong);
+  for (size_t i = 0; i < lengths.size(); i++) ids[static_cast<int64_t>(i)].slice(0, lengths[i]).fill_(kPadding);
+  return ids;
+}
+
+inline double Distance(const at::Tensor& a, const at::Tensor& b) {
+  EXPECT_EQ(a.sizes(), b.sizes());
+  return a.numel() ? (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>() : 0;
+}
+
+}  // namespace attend::nn

@@ -1,0 +1,86 @@
+"""CONTRIBUTING's "add a score": one file and one line, added to a copy of the tree, are all that a new score takes.
+
+The copy is compiled with the build's own commands and precompiled header. A line at the end of scores.def changes no other object than
+those of the files that read the list, so only these are compiled again.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(os.environ.get("ATTEND_SOURCE", Path(__file__).resolve().parents[2]))
+BUILD = Path(os.environ.get("ATTEND_BUILD", SOURCE / "build"))
+EXAMPLE = Path(__file__).resolve().parent / "add_a_score"
+LAYERS = ("base", "spec", "kernels", "ops")
+READ_THE_LIST = ("attend/spec/mechanisms.cc", "attend/ops/composed_score.cc")
+
+USE = """
+import torch, attend
+torch.manual_seed(0)
+q, k, v = (torch.randn(2, 2, n, 4, dtype=torch.double, requires_grad=True) for n in (3, 5, 5))
+expected = torch.softmax(-(q.unsqueeze(3) - k.unsqueeze(2)).abs().sum(-1), -1) @ v
+torch.testing.assert_close(attend.attention(q, k, v, score="manhattan"), expected)
+run = lambda q, k, v: attend.attention(q, k, v, score="manhattan", is_causal=True, key_lengths=torch.tensor([5, 0]))
+assert torch.autograd.gradcheck(run, (q, k, v))
+try:
+    attend.attention(q, k, v, score="chebyshev")
+except ValueError as error:
+    assert "manhattan" in str(error), error
+"""
+
+
+def add_to(copy):
+    """The one file and the one line; then what cmake/Mechanisms.cmake makes of the list."""
+    for layer in LAYERS:
+        shutil.copytree(SOURCE / "attend" / layer, copy / "attend" / layer)
+    shutil.copy(EXAMPLE / "scores" / "manhattan.h", copy / "attend/ops/scores")
+    with open(copy / "attend/spec/scores.def", "a") as scores:
+        scores.write((EXAMPLE / "scores.def").read_text())
+    (copy / "Mechanisms.cmake").write_text(
+        f'set(PROJECT_SOURCE_DIR "{copy}")\nset(ATTEND_GENERATED "{copy}/generated")\n'
+        + (SOURCE / "cmake/Mechanisms.cmake").read_text().replace("set_property(DIRECTORY", "# set_property(DIRECTORY"))
+    subprocess.run(["cmake", "-P", str(copy / "Mechanisms.cmake")], check=True)
+
+
+def commands():
+    """The build's compile commands of the layers below and with ops, by path in the source tree."""
+    table = BUILD / "compile_commands.json"
+    assert table.is_file(), f"expected a build in {BUILD}"
+    found = {}
+    for entry in json.loads(table.read_text()):
+        path = os.path.relpath(entry["file"], SOURCE)
+        if path.startswith(tuple(f"attend/{layer}/" for layer in LAYERS)):
+            found[path] = entry
+    return found
+
+
+@pytest.mark.skipif(not (BUILD / "CMakeFiles/attend_ops.dir").is_dir(), reason=f"no torch build in {BUILD}")
+def test_one_file_and_one_line(tmp_path):
+    copy = tmp_path / "copy"
+    add_to(copy)
+    objects, compilations = [], []
+    for path, entry in commands().items():
+        if path not in READ_THE_LIST:
+            objects.append(str(BUILD / entry["output"]))
+            continue
+        layer = path.split("/")[1]
+        changed = entry["command"].replace(str(SOURCE / path), str(copy / path)).replace(entry["output"], str(tmp_path / Path(path).name) + ".o")
+        changed = changed.replace(f"-I{BUILD}/layers/{layer}", f"-I{copy}").replace(f"-I{BUILD}/generated", f"-I{copy}/generated")
+        objects.append(str(tmp_path / Path(path).name) + ".o")
+        compilations.append(subprocess.Popen(changed, shell=True, cwd=entry["directory"]))
+    assert len(compilations) == len(READ_THE_LIST)
+    assert all(c.wait() == 0 for c in compilations)
+
+    import torch
+
+    library, torch_libraries = tmp_path / "libattend_torch.so", os.path.join(os.path.dirname(torch.__file__), "lib")
+    compiler = next(iter(commands().values()))["command"].split()[0]
+    subprocess.run([compiler, "-shared", "-fopenmp", "-o", str(library), *objects, f"-L{torch_libraries}", f"-Wl,-rpath,{torch_libraries}",
+                    "-ltorch", "-ltorch_cpu", "-lc10", "-lhwy"], check=True)
+    environment = {**os.environ, "ATTEND_LIBRARY": str(library), "PYTHONPATH": str(SOURCE / "python"), "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", USE], check=True, env=environment)

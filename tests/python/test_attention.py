@@ -1,0 +1,211 @@
+"""The Python front, and what only PyTorch's own tools can check: gradcheck, opcheck, compilation, agreement with SDPA."""
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import attend
+
+
+def draw(*sizes, dtype=torch.double, grad=False):
+    return torch.randn(*sizes, dtype=dtype, requires_grad=grad)
+
+
+def inputs(score="scaled_dot", dtype=torch.double, heads=4, kv_heads=2, queries=3, keys=5, dim=4, value_dim=3, grad=True):
+    query = draw(2, heads, queries, dim, dtype=dtype, grad=grad)
+    key, value = draw(2, kv_heads, keys, dim, dtype=dtype, grad=grad), draw(2, kv_heads, keys, value_dim, dtype=dtype, grad=grad)
+    params = (draw(heads, dim, dtype=dtype, grad=grad),) if score == "additive" else ()
+    return query, key, value, params
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.double, 1e-12), (torch.float, 2e-6), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize("mask", ["none", "causal", "bool", "float"])
+def test_equals_scaled_dot_product_attention(dtype, tolerance, mask):
+    query, key, value, _ = inputs(dtype=dtype, queries=7, keys=9, grad=False)
+    boolean, bias = torch.rand(2, 1, 7, 9) > 0.3, draw(2, 4, 7, 9, dtype=dtype)
+    boolean[..., 0] = True
+    ours = {"none": {}, "causal": {"is_causal": True}, "bool": {"attn_mask": boolean}, "float": {"attn_bias": bias}}[mask]
+    theirs = {"none": {}, "causal": {"is_causal": True}, "bool": {"attn_mask": boolean}, "float": {"attn_mask": bias}}[mask]
+    expected = F.scaled_dot_product_attention(query, key, value, enable_gqa=True, **theirs)
+    torch.testing.assert_close(attend.attention(query, key, value, **ours), expected, atol=tolerance, rtol=tolerance)
+
+
+CALLS = {
+    "plain": {},
+    "causal": {"is_causal": True, "query_offset": 1},
+    "window": {"window": (1, 1)},
+    "lengths": {"key_lengths": torch.tensor([0, 4]), "query_lengths": torch.tensor([3, 2])},
+    "mask": {"attn_mask": torch.tensor([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]]).bool()},
+    "dropout": {"dropout_p": 0.3, "seed": torch.tensor([3, 4])},
+    "rows": {"key_rows": torch.tensor([1, 1])},
+    "rows of positions": {"key_rows": torch.tensor([[0, 1, 1, 0, 1], [0, 0, 1, 1, 1]]), "is_causal": True},
+}
+
+
+@pytest.mark.parametrize("score, call", list(itertools.product(["dot", "scaled_dot", "additive"], CALLS)))
+def test_gradients_of_output_weights_and_lse(score, call):
+    query, key, value, params = inputs(score)
+    bias = draw(1, 4, 3, 5, grad=True)
+
+    def run(query, key, value, bias, *params):
+        out = attend.attention(query, key, value, score=score, params=params, attn_bias=bias, need_weights=True, return_lse=True, **CALLS[call])
+        return out.output, out.weights, torch.where(out.lse.isinf(), 0, out.lse)
+
+    assert torch.autograd.gradcheck(run, (query, key, value, bias, *params))
+
+
+def test_gradients_of_given_scores():
+    scores, value = draw(2, 4, 3, 5, grad=True), draw(2, 2, 5, 3, grad=True)
+
+    def run(scores, value):
+        out = attend.attention(None, None, value, scores=scores, need_weights=True, return_lse=True, key_lengths=torch.tensor([5, 2]))
+        return out.output, out.weights, out.lse
+
+    assert torch.autograd.gradcheck(run, (scores, value))
+
+
+def test_gradients_of_packed_sequences():
+    query, key, value, param = draw(1, 2, 6, 4, grad=True), draw(1, 1, 7, 4, grad=True), draw(1, 1, 7, 3, grad=True), draw(4, grad=True)
+    ends = {"cu_seqlens_q": torch.tensor([0, 2, 6]), "cu_seqlens_k": torch.tensor([0, 3, 7])}
+
+    def run(query, key, value, param):
+        out = attend.attention(query, key, value, score="additive", params=(param,), return_lse=True, is_causal=True, **ends)
+        return out.output, out.lse
+
+    assert torch.autograd.gradcheck(run, (query, key, value, param))
+
+
+def test_only_the_wanted_gradients_are_computed():
+    for wanted in range(4):
+        tensors = [draw(2, 1, 3, 4), draw(2, 1, 5, 4), draw(2, 1, 5, 3), draw(4)]
+        tensors[wanted].requires_grad_()
+        query, key, value, param = tensors
+        attend.attention(query, key, value, score="additive", params=(param,)).sum().backward()
+        full = [t.detach().requires_grad_() for t in tensors]
+        attend.attention(full[0], full[1], full[2], score="additive", params=(full[3],)).sum().backward()
+        torch.testing.assert_close(tensors[wanted].grad, full[wanted].grad)
+        assert all(t.grad is None for i, t in enumerate(tensors) if i != wanted)
+
+
+def test_a_second_derivative_raises():
+    query, key, value, _ = inputs()
+    out = attend.attention(query, key, value)
+    (gradient,) = torch.autograd.grad(out.sin().sum(), query, create_graph=True)
+    with pytest.raises(ValueError, match="double backward unsupported"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("score", ["scaled_dot", "additive"])
+@pytest.mark.parametrize("more", [False, True])
+def test_opcheck(score, more):
+    query, key, value, params = inputs(score, dtype=torch.float)
+    options = dict(need_weights=True, return_lse=True, is_causal=True, window=(2, None), attn_bias=draw(1, 4, 1, 5, dtype=torch.float, grad=True),
+                   key_lengths=torch.tensor([5, 3]), dropout_p=0.2, seed=5) if more else {}
+    arguments = attend._attention._arguments(query, key, value, score=score, params=params, **options)
+    torch.library.opcheck(torch.ops.attend.attention.default, arguments)
+
+
+def test_opcheck_of_dropout():
+    torch.library.opcheck(torch.ops.attend.dropout.default, (draw(3, 4, 20, grad=True), torch.arange(3), 0.3, 0, 2, False))
+
+
+def test_compiles_whole():
+    @torch.compile(fullgraph=True, backend="aot_eager")
+    def run(query, key, value, param, lengths):
+        return attend.attention(query, key, value, score="additive", params=(param,), key_lengths=lengths)
+
+    query, key, value, (param,) = inputs("additive")
+    lengths = torch.tensor([5, 2])
+    expected = attend.attention(query, key, value, score="additive", params=(param,), key_lengths=lengths)
+    found = run(query, key, value, param, lengths)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), (query, param)), torch.autograd.grad(expected.sum(), (query, param)))
+
+
+def test_autocast_lowers_all_but_the_parameter():
+    query, key, value, params = inputs("additive", dtype=torch.float)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = attend.attention(query, key, value, score="additive", params=params, return_lse=True)
+    assert out.output.dtype == torch.bfloat16 and out.lse.dtype == torch.float
+    out.output.float().sum().backward()
+    assert query.grad.dtype == torch.float and params[0].grad.dtype == torch.float
+
+
+def test_inference_mode_equals_training():
+    query, key, value, _ = inputs()
+    with torch.inference_mode():
+        assert torch.equal(attend.attention(query, key, value), attend.attention(query, key, value))
+
+
+def test_returns_the_bare_output_or_a_named_tuple():
+    query, key, value, _ = inputs(grad=False)
+    assert isinstance(attend.attention(query, key, value), torch.Tensor)
+    out = attend.attention(query, key, value, need_weights=True)
+    assert isinstance(out, attend.Attention) and out.lse is None and out.sample is None
+    torch.testing.assert_close(out.weights.sum(-1), torch.ones(2, 4, 3, dtype=torch.double))
+
+
+def test_a_prepared_key_stands_for_the_key():
+    query, key, value, params = inputs("additive")
+    prepared = attend.prepare(key, score="additive", params=params)
+    out = attend.attention(query, prepared, value, score="additive")
+    torch.testing.assert_close(out, attend.attention(query, key, value, score="additive", params=params))
+    out.sum().backward()
+    assert key.grad is not None and params[0].grad is not None
+    with pytest.raises(ValueError, match="for which the key was prepared"):
+        attend.attention(query, prepared, value, score="dot")
+    with pytest.raises(ValueError, match="a param with score additive"):
+        attend.prepare(key, score="additive")
+
+
+def test_seeds_of_64_bits():
+    query, key, value, _ = inputs(grad=False)
+    run = lambda seed: attend.attention(query, key, value, dropout_p=0.5, seed=seed)  # noqa: E731
+    assert torch.equal(run(2**64 - 1), run(-1))
+    assert not torch.equal(run(2**63), run(1))
+    with pytest.raises(ValueError, match="seed"):
+        run(2**64)
+
+
+@pytest.mark.parametrize("options, expected", [
+    ({"score": "cosine"}, "score one of dot, scaled_dot, additive, given; found cosine"),
+    ({"score": "general"}, "the query projected by W and score dot; found score general"),
+    ({"normaliser": "sigmoid"}, "normaliser one of softmax; found sigmoid"),
+    ({"readout": "hard"}, "readout one of soft; found hard"),
+    ({"block": (2, 1)}, "a support among all, window"),
+    ({"global_keys": torch.ones(5).bool()}, "global_keys"),
+    ({"half_width": 2.0}, "centers or half_width"),
+    ({"alibi_slopes": torch.ones(4)}, "alibi_slopes"),
+    ({"return_sample": True}, "return_sample"),
+    ({"temperature": 0.5}, "temperature 1 with readout soft; found 0.5"),
+    ({"attn_mask": torch.ones(3, 5)}, "attn_mask of bool, True = attend"),
+    ({"window": 3}, "window a pair; found 3"),
+    ({"seed": 1.5}, "seed an int"),
+    ({"key_lengths": torch.ones(3).long()}, r"key_lengths \(2\); found \[3\]"),
+])
+def test_errors_are_one_line_that_says_what_is_expected(options, expected):
+    query, key, value, _ = inputs(grad=False)
+    with pytest.raises(ValueError, match=expected) as error:
+        attend.attention(query, key, value, **options)
+    assert "\n" not in str(error.value) and str(error.value).startswith("[attention] expected ")
+
+
+def test_explain_names_the_path():
+    query, key, value, _ = inputs(grad=False)
+    assert attend.explain(query, key, value).startswith("composed: ")
+    with pytest.raises(ValueError):
+        attend.explain(query, key, value, score="cosine")
+
+
+def test_dropout_is_linear_and_keyed():
+    x, keys = draw(3, 4, 20, grad=True), torch.arange(3)
+    assert torch.autograd.gradcheck(lambda x: attend.dropout(x, keys, 0.4), (x,))
+    assert torch.equal(attend.dropout(x[1:2], keys[1:2], 0.4), attend.dropout(x, keys, 0.4)[1:2])
+    assert torch.equal(attend.dropout(x[:, 2], keys, 0.4, position_offset=2), attend.dropout(x, keys, 0.4)[:, 2])
