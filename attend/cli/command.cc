@@ -1,12 +1,8 @@
 #include "attend/cli/command.h"
 
 #include <dlfcn.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 
 #include "attend/config/names.h"
@@ -26,54 +22,83 @@ struct Holder {
 
 }  // namespace
 
-Parser::Parser(std::string_view command, std::string_view summary) : app_(std::string(summary), "attend " + std::string(command)) {
+Parser::Parser(std::string_view command, std::string_view summary)
+    : app_(std::string(summary), "attend " + std::string(command)), command_(command) {
   app_.allow_extras();
   app_.set_help_flag("", "");
   app_.get_formatter()->column_width(30);
 }
 
-void Parser::OptionHelp(std::string title, std::function<std::string(std::string_view)> help) {
+void Parser::OptionTree(std::string title, std::function<std::string(std::string_view)> help, std::vector<std::string> names) {
   title_ = std::move(title);
   help_ = std::move(help);
+  names_ = std::move(names);
+}
+
+std::vector<std::string> Parser::Flags() const {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : app_.get_options())
+    for (const std::string& name : option->get_lnames()) out.push_back("--" + name);
+  return out;
+}
+
+bool Parser::Help(const std::string& path) const {
+  if (path.empty()) {
+    std::cout << app_.help("", CLI::AppFormatMode::Normal) << "  --help [PATH]               this help, or that of the options below a path\n";
+    if (help_) std::cout << "\n" << title_ << "\n" << help_("");
+  } else if (help_) {
+    std::cout << help_(path);
+  } else {
+    throw UserError(command_, "--help alone", "--help " + path);
+  }
+  return false;
 }
 
 bool Parser::Parse(Arguments arguments) {
+  // Words of CLI11's come last first. A flag that it does not know is an option of the tree and takes its value along: CLI11 would take
+  // the value for a word of its own.
+  std::vector<std::string> fixed;
   for (size_t i = 0; i < arguments.size(); i++) {
-    if (arguments[i] != "--help" && arguments[i] != "-h") continue;
-    const std::string path = i + 1 < arguments.size() && arguments[i + 1][0] != '-' ? arguments[i + 1] : "";
-    if (path.empty()) {
-      std::cout << app_.help("", CLI::AppFormatMode::Normal) << "  --help [PATH]               this help, or that of the options below a path\n";
-      if (help_) std::cout << "\n" << title_ << "\n" << help_("");
-    } else if (help_) {
-      std::cout << help_(path);
-    } else {
-      throw UserError(app_.get_name(), "--help alone", "--help " + path);
+    const std::string& word = arguments[i];
+    const bool more = i + 1 < arguments.size();
+    if (word == "--help" || word == "-h") return Help(more && !arguments[i + 1].starts_with('-') ? arguments[i + 1] : "");
+    const size_t equals = word.find('=');
+    const std::string flag = word.substr(0, equals);
+    if (word.size() < 3 || !word.starts_with("--") || app_.get_option_no_throw(flag)) {
+      fixed.insert(fixed.begin(), word);
+      continue;
     }
-    return false;
+    const std::string near = config::DidYouMean(flag, Flags());
+    if (!near.empty() && std::find(names_.begin(), names_.end(), flag.substr(2, flag.find('.') - 2)) == names_.end())
+      throw UserError(command_, "a flag that --help lists", flag + near);
+    rest_.push_back(word);
+    if (equals == std::string::npos && more && !arguments[i + 1].starts_with("--")) rest_.push_back(arguments[++i]);
   }
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  const auto before = [](const std::string& text, std::string_view mark) { return text.substr(0, text.find(mark)); };
   try {
-    app_.parse(reversed);
+    app_.parse(fixed);
+  } catch (const CLI::RequiredError& e) {
+    throw UserError(command_, before(e.what(), " is required"), "none");
+  } catch (const CLI::ArgumentMismatch& e) {
+    throw UserError(command_, "a value after " + before(e.what(), ":"), "none");
   } catch (const CLI::ParseError& e) {
-    throw UserError("[" + app_.get_name() + "] " + e.what());
+    throw UserError(command_, "what --help lists", e.what());
   }
-  rest_ = app_.remaining();
+  const std::vector<std::string> surplus = app_.remaining();
+  rest_.insert(rest_.end(), surplus.begin(), surplus.end());
   return true;
 }
 
 void Parser::ExpectNothingElse() const {
   if (rest_.empty()) return;
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app_.get_options())
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   std::string list;
-  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
-  throw UserError(app_.get_name(), "one of " + list, rest_[0] + config::DidYouMean(rest_[0], names));
+  for (const std::string& flag : Flags()) list += (list.empty() ? "" : ", ") + flag;
+  throw UserError(command_, list.empty() ? "nothing more" : "no other flags than " + list, rest_[0]);
 }
 
 void AddMachine(CLI::App& app, tasks::Machine& machine) {
   app.add_option("--threads", machine.threads, "threads; 0: all cores")->check(CLI::Range(0, 4096));
-  app.add_option("--device", machine.device, "where the model runs: cpu");
+  app.add_option("--device", machine.device, "where the model runs: cpu")->check(CLI::IsMember({"cpu"}));
 }
 
 tasks::Runtime& LoadRuntime() {
@@ -99,9 +124,12 @@ void SearchFlags::Add(Parser& parser) {
   flag("--top-p", "top_p", "draw from the fewest tokens of this probability together");
   flag("--seed", "seed", "of drawing");
   parser.app().add_flag_function("--sample", [this](int64_t) { given_.emplace_back("sample", "true"); }, "draw outputs instead of searching for the best");
-  parser.OptionHelp("Options of the search, each as --search.NAME VALUE:", [](std::string_view path) {
-    return config::Help<search::SearchOptions>(path.starts_with("search.") ? path.substr(7) : path == "search" ? "" : path);
-  });
+  parser.OptionTree(
+      "Options of the search, each as --search.NAME VALUE:",
+      [](std::string_view path) {
+        return config::Help<search::SearchOptions>(path.starts_with("search.") ? path.substr(7) : path == "search" ? "" : path);
+      },
+      {"search"});
 }
 
 search::SearchOptions SearchFlags::Apply(const search::SearchOptions& defaults, const std::vector<std::string>& rest) const {
@@ -110,23 +138,9 @@ search::SearchOptions SearchFlags::Apply(const search::SearchOptions& defaults, 
   const bool draws = std::any_of(given_.begin(), given_.end(), [](const auto& g) { return g.first == "temperature" || g.first == "top_k" || g.first == "top_p"; });
   if (draws) source.Set("search.sample", "true");
   source.SetAll(rest);
-  return config::Read<Holder>(source).search;
-}
-
-std::vector<std::string> ReadLines(const std::string& path, std::string_view part) {
-  std::vector<std::string> lines;
-  std::ifstream file;
-  if (!path.empty() && path != "-") {
-    if (std::filesystem::is_directory(path)) throw UserError(part, "a text file", path + ", a folder");
-    file.open(path, std::ios::binary);
-    if (!file) throw UserError(part, "a readable file", path);
-  }
-  std::istream& in = file.is_open() ? file : std::cin;
-  for (std::string line; std::getline(in, line);) {
-    if (!line.empty() && line.back() == '\r') line.pop_back();
-    lines.push_back(std::move(line));
-  }
-  return lines;
+  const search::SearchOptions options = config::Read<Holder>(source).search;
+  search::Validate(options);
+  return options;
 }
 
 }  // namespace attend::cli

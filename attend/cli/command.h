@@ -19,8 +19,8 @@ class Parser {
  public:
   Parser(std::string_view command, std::string_view summary);
   CLI::App& app() { return app_; }
-  // The option tree whose help stands below the flags: text for a dotted path.
-  void OptionHelp(std::string title, std::function<std::string(std::string_view path)> help);
+  // The option tree whose help stands below the flags: text for a dotted path; and the names that its paths begin with.
+  void OptionTree(std::string title, std::function<std::string(std::string_view path)> help, std::vector<std::string> names);
   // UserError for what cannot be parsed.
   bool Parse(Arguments arguments);
   const std::vector<std::string>& rest() const { return rest_; }
@@ -28,10 +28,13 @@ class Parser {
   void ExpectNothingElse() const;
 
  private:
+  bool Help(const std::string& path) const;
+  std::vector<std::string> Flags() const;
+
   CLI::App app_;
-  std::string title_;
+  std::string command_, title_;
   std::function<std::string(std::string_view)> help_;
-  std::vector<std::string> rest_;
+  std::vector<std::string> names_, rest_;
 };
 
 // --threads and --device.
@@ -44,14 +47,12 @@ tasks::Runtime& LoadRuntime();
 class SearchFlags {
  public:
   void Add(Parser& parser);
+  // UserError: unknown options, or such as contradict each other.
   search::SearchOptions Apply(const search::SearchOptions& defaults, const std::vector<std::string>& rest) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> given_;  // option and value, in order
 };
-
-// Lines of a file, or of standard input for "" and "-". Carriage returns before line ends are dropped. UserError: cannot be read.
-std::vector<std::string> ReadLines(const std::string& path, std::string_view part);
 
 namespace commands {
 #define ATTEND_COMMAND(name, help) int name(Arguments arguments);

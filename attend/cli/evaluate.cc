@@ -1,7 +1,8 @@
 #include <iostream>
+#include <optional>
 
-#include "attend/base/file.h"
 #include "attend/cli/command.h"
+#include "attend/cli/text_io.h"
 
 namespace attend::cli::commands {
 
@@ -36,16 +37,18 @@ int evaluate(Arguments arguments) {
     if (request.gold_alignments.size() != lines.size())
       throw UserError("evaluate", "as many lines of gold alignments as of input",
                       std::to_string(request.gold_alignments.size()) + " in " + gold + " and " + std::to_string(lines.size()) + " in " + input);
+    for (size_t i = 0; i < lines.size(); i++) metrics::ParseLinks(request.gold_alignments[i], static_cast<int64_t>(i) + 1);  // errors before work
   }
+  std::optional<Sink> sink;
+  if (!output.empty()) sink.emplace(output, "output");
   const auto predictor = LoadRuntime().Load(model, machine);
   request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
   std::vector<std::string> notices;
   const tasks::Evaluation result = predictor->Evaluate(lines, references, request, notices);
   for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";
-  if (!output.empty()) {
-    std::string text;
-    for (const std::string& line : result.outputs) text += line + "\n";
-    WriteFile(output, text);
+  if (sink) {
+    for (const std::string& line : result.outputs) sink->Write(line + "\n");
+    sink->Commit();
   }
   if (json) {
     std::cout << metrics::Json(result.metrics) << "\n";

@@ -24,9 +24,10 @@ void PrintHistory(const Path& log) {
   std::ostringstream rows;
   for (std::string line; std::getline(file, line);) {
     const auto entry = nlohmann::json::parse(line, nullptr, false);
-    if (entry.is_discarded() || entry.value("event", "") != "validation") continue;
+    if (!entry.is_object() || entry.value("event", nlohmann::json()) != "validation") continue;
     char text[64];
-    std::snprintf(text, sizeof(text), "  step %-8lld epoch %-7.2f", static_cast<long long>(entry.value("step", int64_t{0})), entry.value("epoch", 0.0));
+    const auto number = [&](const char* name) { return entry.contains(name) && entry[name].is_number() ? entry[name].get<double>() : 0; };
+    std::snprintf(text, sizeof(text), "  step %-8.0f epoch %-7.2f", number("step"), number("epoch"));
     rows << text;
     if (entry.contains("metrics") && entry["metrics"].is_object())
       for (const auto& [name, metric] : entry["metrics"].items())
@@ -34,7 +35,7 @@ void PrintHistory(const Path& log) {
           std::snprintf(text, sizeof(text), " %s %.2f ", name.c_str(), metric["value"].get<double>());
           rows << text;
         }
-    rows << (entry.value("best", false) ? " best so far" : "") << "\n";
+    rows << (entry.value("best", nlohmann::json()) == true ? " best so far" : "") << "\n";
   }
   if (!rows.str().empty()) std::cout << "\nvalidations\n" << rows.str();
 }
@@ -52,7 +53,7 @@ int inspect(Arguments arguments) {
 
   const data::ModelDirectory directory{Path(model)};
   directory.ExpectModel("model");
-  const auto options = config::Read<tasks::RunOptions>(config::Source::FromFile(directory.config().string()));
+  const tasks::RunOptions options = tasks::ReadConfig(directory);
   const data::Safetensors weights(directory.model());
   if (verify) weights.Verify();
   std::cout << model << ": " << Name(options.task) << ", " << (directory.State() == data::DirectoryState::finished ? "finished" : "unfinished") << "\n";

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "attend/cli/command.h"
+#include "attend/cli/text_io.h"
 #include "attend/config/names.h"
 
 namespace attend::cli {
@@ -55,8 +56,7 @@ int Main(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   try {
     const int status = attend::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
-    std::cout.flush();
-    if (!std::cout) throw attend::SystemError("[output] expected to write to standard output; found a full disk or a closed pipe");
+    attend::cli::FlushOutput();
     return status;
   } catch (const attend::Error& e) {
     std::cerr << "attend: " << e.what() << "\n";

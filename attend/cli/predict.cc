@@ -1,11 +1,12 @@
-#include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <memory>
-#include <nlohmann/json.hpp>
+#include <unistd.h>
 
-#include "attend/base/file.h"
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
 #include "attend/cli/command.h"
+#include "attend/cli/text_io.h"
 
 namespace attend::cli::commands {
 namespace {
@@ -14,39 +15,10 @@ using Json = nlohmann::ordered_json;
 
 constexpr size_t kLinesAtOnce = 4096;  // sorted by length together; also what is held in memory
 
-// Standard output, or a file that appears when it is whole.
-class Sink {
- public:
-  explicit Sink(const std::string& path) {
-    if (!path.empty() && path != "-") file_ = std::make_unique<AtomicFile>(path);
-  }
-  void Write(const std::string& text) {
-    if (file_)
-      file_->Write(text);
-    else
-      std::cout << text;
-  }
-  void Flush() {
-    if (!file_) std::cout.flush();
-  }
-  void Commit() {
-    if (file_) file_->Commit();
-  }
-
- private:
-  std::unique_ptr<AtomicFile> file_;
-};
-
-std::string LinkText(const std::vector<metrics::Link>& links) {
-  std::string out;
-  for (const metrics::Link& link : links) out += (out.empty() ? "" : " ") + std::to_string(link.source) + "-" + std::to_string(link.target);
-  return out;
-}
-
 Json ToJson(const tasks::Output& output, bool alignments) {
   Json json = {{"text", output.text}, {"score", output.score}, {"log_prob", output.log_prob}, {"complete", output.complete},
                {"pieces", output.pieces}, {"piece_log_probs", output.piece_log_probs}};
-  if (alignments) json["alignment"] = LinkText(output.alignment);
+  if (alignments) json["alignment"] = metrics::FormatLinks(output.alignment);
   return json;
 }
 
@@ -68,27 +40,21 @@ int predict(Arguments arguments) {
   AddMachine(parser.app(), machine);
   if (!parser.Parse(arguments)) return 0;
 
-  std::ifstream file;
-  if (!input.empty() && input != "-") {
-    file.open(input, std::ios::binary);
-    if (!file || std::filesystem::is_directory(input)) throw UserError("input", "a readable file", input);
-  }
-  std::istream& in = file.is_open() ? file : std::cin;
-  Sink sink(output);
-  std::unique_ptr<Sink> links;
-  if (!alignment_file.empty()) links = std::make_unique<Sink>(alignment_file);
+  LineReader reader(input, "input");
+  Sink sink(output, "output");
+  std::optional<Sink> links;
+  if (!alignment_file.empty()) links.emplace(alignment_file, "alignments");
+  const bool typed = (input.empty() || input == "-") && isatty(STDIN_FILENO) == 1;
 
   const auto predictor = LoadRuntime().Load(model, machine);
   tasks::PredictRequest request;
   request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
-  request.alignments = links != nullptr;
-  int64_t number = 0;
+  request.alignments = links.has_value();
+  const size_t at_once = typed ? 1 : kLinesAtOnce;
+  int64_t& number = request.first_line;
   for (bool more = true; more;) {
     std::vector<std::string> lines;
-    for (std::string line; lines.size() < kLinesAtOnce && (more = static_cast<bool>(std::getline(in, line)));) {
-      if (!line.empty() && line.back() == '\r') line.pop_back();
-      lines.push_back(std::move(line));
-    }
+    for (std::string line; lines.size() < at_once && (more = reader.Next(line));) lines.push_back(std::move(line));
     if (lines.empty()) break;
     if (!prefix.empty()) request.prefixes.assign(lines.size(), prefix);
     std::vector<std::string> notices;
@@ -108,7 +74,7 @@ int predict(Arguments arguments) {
       } else {
         sink.Write(results[i][0].text + "\n");
       }
-      if (links) links->Write(LinkText(results[i][0].alignment) + "\n");
+      if (links) links->Write(metrics::FormatLinks(results[i][0].alignment) + "\n");
     }
     sink.Flush();
   }

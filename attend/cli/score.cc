@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "attend/cli/command.h"
+#include "attend/cli/text_io.h"
 
 namespace attend::cli::commands {
 
@@ -27,15 +28,14 @@ int score(Arguments arguments) {
   for (const tasks::Output& output : predictor->Score(lines, references, json, false)) {
     if (json) {
       nlohmann::ordered_json line = {{"log_prob", output.log_prob}, {"pieces", output.pieces}, {"piece_log_probs", output.piece_log_probs}};
-      std::string links;
-      for (const metrics::Link& link : output.alignment) links += (links.empty() ? "" : " ") + std::to_string(link.source) + "-" + std::to_string(link.target);
-      line["alignment"] = links;
+      line["alignment"] = metrics::FormatLinks(output.alignment);
       std::cout << line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";
     } else {
-      std::printf("%.6f\n", output.log_prob);
+      char value[400];  // the longest double in fixed notation has 309 digits before the point
+      std::snprintf(value, sizeof value, "%.6f\n", output.log_prob);
+      std::cout << value;
     }
   }
-  std::fflush(stdout);
   return 0;
 }
 

@@ -1,10 +1,9 @@
 #include <unistd.h>
 
-#include <fstream>
 #include <iostream>
 
-#include "attend/base/file.h"
 #include "attend/cli/command.h"
+#include "attend/cli/text_io.h"
 #include "attend/report/html.h"
 #include "attend/report/json.h"
 #include "attend/report/svg.h"
@@ -28,9 +27,10 @@ int show(Arguments arguments) {
   tasks::Machine machine;
   SearchFlags search;
   parser.app().add_option("MODEL", model, "a model directory")->required();
-  parser.app().add_option("--text", texts, "a sentence; may be given several times");
+  parser.app().add_option("--text", texts, "a sentence; may be given several times")->allow_extra_args(false);
   parser.app().add_option("--input", input, "a file of sentences instead of --text");
-  parser.app().add_option("--reference", references, "show the attention over this translation instead of the model's own; one for each --text");
+  parser.app().add_option("--reference", references, "show the attention over this translation instead of the model's own; one for each --text")
+      ->allow_extra_args(false);
   parser.app().add_option("--out", out, "where the report goes; default: report.html, standard output for the other formats");
   parser.app().add_option("--format", format_name, "html, svg (the first map), json or text (in the terminal)");
   search.Add(parser);
@@ -42,13 +42,14 @@ int show(Arguments arguments) {
   if (!references.empty() && references.size() != texts.size())
     throw UserError("show", "one --reference for each sentence", std::to_string(references.size()) + " for " + std::to_string(texts.size()));
   if (out.empty() && format == Format::html) out = "report.html";
+  Sink sink(out, "out");
 
   const auto predictor = LoadRuntime().Load(model, machine);
+  tasks::PredictRequest request;
+  request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
+  request.maps = true;
   std::vector<std::vector<tasks::Output>> results;
   if (references.empty()) {
-    tasks::PredictRequest request;
-    request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
-    request.maps = true;
     std::vector<std::string> notices;
     results = predictor->Predict(texts, request, notices);
     for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";
@@ -65,19 +66,14 @@ int show(Arguments arguments) {
     }
   if (report.examples.empty()) throw UserError("show", "a model with attention and a sentence with words in it", "nothing to show");
 
-  std::string text;
   switch (format) {
-    case Format::html: text = report::RenderHtml(report); break;
-    case Format::svg: text = report::RenderSvg(report.examples[0].maps[0]); break;
-    case Format::json: text = report::RenderJson(report); break;
-    case Format::text: text = report::RenderText(report, out.empty() ? report::TextOptionsFor(STDOUT_FILENO) : report::TextOptions{}); break;
+    case Format::html: sink.Write(report::RenderHtml(report)); break;
+    case Format::svg: sink.Write(report::RenderSvg(report.examples[0].maps[0])); break;
+    case Format::json: sink.Write(report::RenderJson(report)); break;
+    case Format::text: sink.Write(report::RenderText(report, out.empty() ? report::TextOptionsFor(STDOUT_FILENO) : report::TextOptions{})); break;
   }
-  if (out.empty() || out == "-") {
-    std::cout << text;
-  } else {
-    WriteFile(out, text);
-    std::cerr << "the report lies in " << out << "\n";
-  }
+  sink.Commit();
+  if (!out.empty() && out != "-") std::cerr << "the report lies in " << out << "\n";
   return 0;
 }
 

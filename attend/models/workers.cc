@@ -16,14 +16,17 @@ struct Workers::State {
   std::condition_variable work, done;
   const std::function<void(int64_t)>* task = nullptr;
   const at::ThreadLocalState* thread_state = nullptr;
-  int64_t next = 0, tasks = 0, running = 0;
+  int64_t ready = 0, next = 0, tasks = 0, running = 0;
   bool stop = false;
   std::vector<std::exception_ptr> errors;
   std::vector<std::thread> threads;
 
   void Loop() {
-    at::set_num_threads(1);  // of this thread alone
+    at::get_num_threads();  // torch's own initialisation of this thread, which would otherwise come later and undo what follows
+    at::set_num_threads(1);
     std::unique_lock lock(mutex);
+    ready++;
+    done.notify_all();
     while (true) {
       work.wait(lock, [&] { return stop || next < tasks; });
       if (stop) return;
@@ -46,7 +49,12 @@ struct Workers::State {
 };
 
 Workers::Workers(int count) : state_(std::make_unique<State>()) {
+  // The number is each thread's own, but torch also keeps the last one set for threads to come: that stays as it was.
+  const int others = at::get_num_threads();
   for (int i = 0; i < count; i++) state_->threads.emplace_back([this] { state_->Loop(); });
+  std::unique_lock lock(state_->mutex);
+  state_->done.wait(lock, [&] { return state_->ready == count; });
+  at::set_num_threads(others);
 }
 
 Workers::~Workers() {

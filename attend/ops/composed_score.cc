@@ -12,7 +12,9 @@ namespace {
 // Differentiates a formula that brings no Backward of its own, inside a kernel that runs below autograd.
 template <class S>
 ScoreGradients ByAutograd(const ScoreArgs& args, const at::Tensor& grad, ScoreNeeds needs) {
-  const c10::impl::ForceDispatchKeyGuard above{c10::DispatchKeySet{}, c10::DispatchKeySet{}};
+  const c10::impl::LocalDispatchKeySet below = c10::impl::tls_local_dispatch_key_set();
+  const c10::impl::ForceDispatchKeyGuard above(below.included_ | c10::DispatchKeySet(c10::DispatchKey::ADInplaceOrView),
+                                               below.excluded_ - c10::autograd_dispatch_keyset_with_ADInplaceOrView);
   const at::AutoGradMode record(true);
   ScoreArgs leaf = args;
   std::vector<at::Tensor> inputs;

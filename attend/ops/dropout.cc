@@ -9,8 +9,10 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <type_traits>
+#include <vector>
 
-#include "attend/kernels/random.h"
+#include "attend/kernels/dropout.h"
 #include "attend/ops/check.h"
 #include "attend/ops/philox.h"
 
@@ -43,15 +45,18 @@ Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, 
     const real kept = dropout.threshold < 65536 ? dropout.scale : 0;
     const scalar_t* from = in.const_data_ptr<scalar_t>();
     scalar_t* to = out.mutable_data_ptr<scalar_t>();
-    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(channels, 1));
+    const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(channels, 1)), blocks = (channels + 7) / 8;
     at::parallel_for(0, in.size(0) * positions, grain, [&](int64_t begin, int64_t end) {
+      std::vector<uint16_t> draws(static_cast<size_t>(8 * blocks));
       for (int64_t row = begin; row < end; row++) {
         const auto position = static_cast<uint32_t>(position_offset + (locked ? 0 : row % positions));
-        const auto row_key = static_cast<uint64_t>(key[row / positions]);
-        for (int64_t c = 0; c < channels; c += 8) {
-          const auto draws = random::Dropout::Draws(row_key, static_cast<uint32_t>(c / 8), position, 0, static_cast<uint32_t>(stream));
-          const int64_t n = std::min<int64_t>(8, channels - c), at = row * channels + c;
-          for (int64_t i = 0; i < n; i++) to[at + i] = draws[i] >= dropout.threshold ? static_cast<scalar_t>(from[at + i] * kept) : scalar_t(0);
+        kernels::DropoutDraws(static_cast<uint64_t>(key[row / positions]), position, 0, static_cast<uint32_t>(stream), blocks, draws.data());
+        const scalar_t* x = from + row * channels;
+        scalar_t* y = to + row * channels;
+        if constexpr (std::is_same_v<scalar_t, float>) {
+          kernels::ApplyDropout(x, draws.data(), channels, dropout.threshold, kept, y);
+        } else {
+          for (int64_t c = 0; c < channels; c++) y[c] = draws[c] >= dropout.threshold ? static_cast<scalar_t>(x[c] * kept) : scalar_t(0);
         }
       }
     });

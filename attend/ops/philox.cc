@@ -9,8 +9,9 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
-#include "attend/kernels/random.h"
+#include "attend/kernels/dropout.h"
 
 namespace attend::ops {
 namespace {
@@ -79,17 +80,16 @@ at::Tensor DropoutFactors(const at::Tensor& keys, const at::Tensor& offsets, int
   AT_DISPATCH_FLOATING_TYPES(out.scalar_type(), "DropoutFactors", [&] {
     scalar_t* data = out.mutable_data_ptr<scalar_t>();
     const scalar_t kept = KeptScale(dropout);
-    const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(channels, 1));
+    const int64_t grain = std::max<int64_t>(1, 8192 / std::max<int64_t>(channels, 1)), blocks = (channels + 7) / 8;
     at::parallel_for(0, key.size(0) * heads * positions, grain, [&](int64_t begin, int64_t end) {
+      std::vector<uint16_t> draws(static_cast<size_t>(8 * blocks));
       for (int64_t row = begin; row < end; row++) {
         const int64_t t = row % positions, h = row / positions % heads, b = row / (positions * heads);
         const int64_t at = t + (offset_data ? offset_data[offset_per_row ? b : 0] : 0);
-        for (int64_t c = 0; c < channels; c += 8) {
-          const auto draws = random::Dropout::Draws(static_cast<uint64_t>(key_data[b]), static_cast<uint32_t>(c / 8), static_cast<uint32_t>(at),
-                                                    static_cast<uint32_t>(h), static_cast<uint32_t>(stream));
-          scalar_t* to = data + row * channels + c;
-          for (int64_t i = 0; i < std::min<int64_t>(8, channels - c); i++) to[i] = draws[i] >= dropout.threshold ? kept : 0;
-        }
+        kernels::DropoutDraws(static_cast<uint64_t>(key_data[b]), static_cast<uint32_t>(at), static_cast<uint32_t>(h), static_cast<uint32_t>(stream),
+                              blocks, draws.data());
+        scalar_t* to = data + row * channels;
+        for (int64_t c = 0; c < channels; c++) to[c] = draws[c] >= dropout.threshold ? kept : 0;
       }
     });
   });

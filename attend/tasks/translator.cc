@@ -21,6 +21,12 @@ std::vector<int32_t> WordsOf(const text::Encoding& encoding) {
   return words;
 }
 
+std::vector<metrics::Link> Align(const search::SourceMap& map, std::span<const int32_t> source_words, std::span<const int32_t> target_words) {
+  std::vector<metrics::Link> out;
+  for (const search::Link& link : search::AlignWords(map, source_words, target_words)) out.push_back({link.source, link.target});
+  return out;
+}
+
 report::AttentionMap ToReport(const search::HypothesisMap& map, const std::vector<std::string>& rows, const std::vector<std::string>& columns) {
   report::AttentionMap out{map.path, "produces: target", map.over_source ? "reads from: source" : "reads from: target", rows, columns, map.heads, {}};
   const size_t keys = columns.size();
@@ -101,8 +107,7 @@ Output Translator::Write(const search::Hypothesis& hypothesis, const Source& sou
   out.complete = hypothesis.complete;
   for (int32_t id : hypothesis.ids) out.pieces.push_back(tokenizer.Piece(id));
   out.piece_log_probs = hypothesis.log_probs;
-  if (alignments)
-    for (const search::Link& link : search::AlignWords(mean, source.words, decoding.words)) out.alignment.push_back({link.source, link.target});
+  if (alignments) out.alignment = Align(mean, source.words, decoding.words);
   if (maps) {
     std::vector<std::string> rows = out.pieces;
     if (hypothesis.complete) rows.emplace_back(text::kSpecialNames[text::kEos]);
@@ -160,11 +165,11 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
 std::vector<Output> Translator::Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps,
                                       models::Workers& workers) const {
   std::vector<Source> sources(lines.size());
-  std::vector<std::vector<int32_t>> targets(lines.size());
+  std::vector<text::Encoding> targets(lines.size());
   std::vector<int64_t> lengths(lines.size());
   for (size_t i = 0; i < lines.size(); i++) {
     sources[i] = ReadSource(lines[i]);
-    targets[i] = tokenizers_.target->Encode(references[i]).ids;
+    targets[i] = tokenizers_.target->Encode(references[i]);
     lengths[i] = static_cast<int64_t>(sources[i].encoding.ids.size()) + 1;
   }
   const auto batches = search::Batches(lengths, search::SearchOptions{});
@@ -175,14 +180,15 @@ std::vector<Output> Translator::Score(std::span<const std::string> lines, std::s
     std::vector<std::vector<int32_t>> wanted;
     for (int64_t line : members) {
       sentences.push_back({lengths[static_cast<size_t>(line)], line, {}});
-      wanted.push_back(targets[static_cast<size_t>(line)]);
+      wanted.push_back(targets[static_cast<size_t>(line)].ids);
     }
     const auto decoder = model_->Decode(MakeBatch(sources, members), device_);
     const search::Hypotheses scored = search::Score(*decoder, sentences, wanted, Symbols(), Needed(alignments, maps, nullptr));
     for (size_t k = 0; k < members.size(); k++) {
       const auto line = static_cast<size_t>(members[k]);
-      outputs[line] = Write(scored[k], sources[line], lines[line], false, alignments, maps);
+      outputs[line] = Write(scored[k], sources[line], lines[line], false, false, maps);
       outputs[line].text = references[line];
+      if (alignments) outputs[line].alignment = Align(search::MeanSourceMap(scored[k]), sources[line].words, WordsOf(targets[line]));
     }
   });
   return outputs;

@@ -53,7 +53,7 @@ class Tokenizer {
 
   // Subword regularisation: other pieces for the same line, drawn under the Philox key `key`. `rate` in [0, 1]; 0: as Encode.
   // BPE: each merge is dropped with probability `rate` at each step (Provilkov et al. 2020). Unigram: drawn from all segmentations with
-  // probabilities to the power alpha = 0.02 / rate (Kudo 2018, eq. 8; rates 0.1 and 0.2 are the alphas 0.2 and 0.1 used there).
+  // probabilities to the power alpha = 0.02 / rate (Kudo 2018, section 3.3; rates 0.1 and 0.2 are the alphas 0.2 and 0.1 used there).
   // Words and characters have one segmentation only.
   Encoding EncodeSampled(std::string_view line, double rate, uint64_t key) const;
 

@@ -1,5 +1,6 @@
 #include "attend/train/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -25,6 +26,12 @@ std::string Text(const Standing& s) {
   return line;
 }
 
+// What fits on one line of the terminal: a longer one could not be rewritten.
+size_t Columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - size_t{1} : std::string::npos;
+}
+
 }  // namespace
 
 std::string Duration(double seconds) {
@@ -38,6 +45,7 @@ std::string Duration(double seconds) {
 }
 
 Progress::Progress(bool terminal) : terminal_(terminal) {}
+Progress::~Progress() { Clear(); }
 bool Progress::StderrIsTerminal() { return isatty(STDERR_FILENO) == 1; }
 
 void Progress::Clear() {
@@ -50,7 +58,7 @@ void Progress::Update(const Standing& standing) {
   const double now = Now();
   if (now - last_ < 0.1) return;
   last_ = now;
-  std::fprintf(stderr, "\r\033[K%s", Text(standing).c_str());
+  std::fprintf(stderr, "\r\033[K%s", Text(standing).substr(0, Columns()).c_str());
   std::fflush(stderr);
   live_ = true;
 }

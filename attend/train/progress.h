@@ -36,6 +36,7 @@ struct Standing {
 class Progress {
  public:
   explicit Progress(bool terminal);
+  ~Progress();
   static bool StderrIsTerminal();
 
   void Update(const Standing& standing);  // on a terminal at most ten times a second

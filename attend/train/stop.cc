@@ -13,6 +13,8 @@ struct sigaction previous_interrupt, previous_terminate;
 void Handle(int signal) {
   if (asked) _exit(128 + signal);
   asked = signal;
+  static constexpr char kNote[] = "\nstopping after this update; once more stops at once\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kNote, sizeof kNote - 1);
 }
 
 }  // namespace

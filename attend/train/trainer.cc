@@ -35,6 +35,7 @@ struct RunState {
   double best = 0;
   bool has_best = false;
   int64_t waited = 0;  // validations without improvement
+  int64_t validated = -1;  // step of the last validation
   PlateauState plateau;
   double first_loss = 0, recent_loss = 0;  // for the check of divergence
   std::string events;                      // name of the event file
@@ -43,7 +44,7 @@ struct RunState {
 };
 
 Json ToJson(const RunState& s) {
-  return {{"step", s.step}, {"seconds", s.seconds}, {"best", s.best}, {"has_best", s.has_best}, {"waited", s.waited},
+  return {{"step", s.step}, {"seconds", s.seconds}, {"best", s.best}, {"has_best", s.has_best}, {"waited", s.waited}, {"validated", s.validated},
           {"plateau", {{"factor", s.plateau.factor}, {"waited", s.plateau.waited}}},
           {"position", {{"epoch", s.position.epoch}, {"window", s.position.window}, {"batch", s.position.batch}, {"batches", s.position.batches},
                         {"examples", s.position.examples}, {"skipped", s.position.skipped}}},
@@ -58,6 +59,7 @@ RunState FromJson(const Json& j) {
   j.at("best").get_to(s.best);
   j.at("has_best").get_to(s.has_best);
   j.at("waited").get_to(s.waited);
+  j.at("validated").get_to(s.validated);
   j.at("plateau").at("factor").get_to(s.plateau.factor);
   j.at("plateau").at("waited").get_to(s.plateau.waited);
   const Json& p = j.at("position");
@@ -122,7 +124,7 @@ class Run {
         return {Ending::interrupted, StopRequest::signal() == SIGINT ? "Ctrl-C" : "SIGTERM", state_.step, state_.best};
       }
     }
-    if (validated_ != state_.step) {
+    if (state_.validated != state_.step) {
       Validate();
       Save();
     }
@@ -299,7 +301,7 @@ class Run {
     }
     state_.waited = improved ? 0 : state_.waited + 1;
     Observe(options_, improved, state_.plateau);
-    validated_ = state_.step;
+    state_.validated = state_.step;
     progress_.Validated(standing, v, improved);
     Json line = {{"event", "validation"}, {"step", state_.step}, {"epoch", Epochs()}, {"perplexity", v.perplexity}, {"best", improved}, {"seconds", Used()}};
     Scalar("valid/perplexity", v.perplexity);
@@ -351,6 +353,8 @@ class Run {
     } catch (const Json::exception& e) {
       throw UserError((folder / "state.json").string(), "a training state", e.what());
     }
+    if (!state_.events.starts_with("events.") || Path(state_.events).has_parent_path())
+      throw UserError((folder / "state.json").string(), "the name of an event file beside it", state_.events);
     LoadTensors(folder / "weights.safetensors", parameters_);
     LoadTensors(folder / "optimiser.safetensors", updater_.State());
     for (int64_t i = 0; i < state_.averaged; i++) {
@@ -364,7 +368,7 @@ class Run {
     CutFile(directory_.log(), state_.log_bytes);
     CutFile(directory_.root() / state_.events, state_.event_bytes);
     begun_ = std::min(begun_, Seconds() - state_.seconds);
-    validated_ = saved_ = *step;
+    saved_ = *step;
     progress_.Note("resuming at step " + std::to_string(*step));
   }
 
@@ -382,7 +386,7 @@ class Run {
   NamedTensors best_;
   std::deque<NamedTensors> snapshots_;
   double begun_;
-  int64_t validated_ = -1, saved_ = -1;
+  int64_t saved_ = -1;  // step of the last state
   bool epoch_ended_ = false;
   double validation_seconds_ = 0, rate_ = 0;
   double batch_nll_ = 0, window_nll_ = 0, window_start_ = 0;

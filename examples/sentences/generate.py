@@ -13,7 +13,8 @@ PEOPLE = [("Mann", "m", "man"), ("Frau", "f", "woman"), ("Kind", "n", "child"), 
           ("Nachbar", "m", "neighbour"), ("Schwester", "f", "sister"), ("Mädchen", "n", "girl")]
 THINGS = [("Hund", "m", "dog"), ("Katze", "f", "cat"), ("Haus", "n", "house"), ("Garten", "m", "garden"), ("Brücke", "f", "bridge"),
           ("Fahrrad", "n", "bicycle"), ("Vogel", "m", "bird"), ("Lampe", "f", "lamp"), ("Bild", "n", "picture"), ("Baum", "m", "tree")]
-ADJECTIVES = [("alt", "old"), ("klein", "small"), ("jung", "young"), ("schön", "beautiful"), ("rot", "red"), ("neu", "new")]
+OF_PEOPLE = [("alt", "old"), ("klein", "small"), ("jung", "young"), ("müd", "tired")]
+OF_THINGS = [("alt", "old"), ("klein", "small"), ("schön", "beautiful"), ("rot", "red")]
 # third person, participle, infinitive; English third person, past, infinitive
 VERBS = [("sieht", "gesehen", "sehen", "sees", "saw", "see"), ("malt", "gemalt", "malen", "paints", "painted", "paint"),
          ("kauft", "gekauft", "kaufen", "buys", "bought", "buy"), ("findet", "gefunden", "finden", "finds", "found", "find"),
@@ -34,14 +35,14 @@ def ending(article, case, gender):
     return {"m": "er", "f": "e", "n": "es"}[gender] if article == "a" else "e"
 
 
-def phrase(chance, nouns, case):
+def phrase(chance, nouns, adjectives, case):
     """German and English of a noun with its article and sometimes an adjective."""
     noun, gender, english = chance.choice(nouns)
     article = chance.choice(["the", "the", "a"])
     german = [ARTICLES[article][case][gender]]
     words = [article]
     if chance.random() < 0.4:
-        adjective, meaning = chance.choice(ADJECTIVES)
+        adjective, meaning = chance.choice(adjectives)
         german.append(adjective + ending(article, case, gender))
         words.append(meaning)
         if article == "a" and meaning[0] in "aeiou":
@@ -50,10 +51,11 @@ def phrase(chance, nouns, case):
 
 
 def sentence(chance):
-    (who, who_en), (what, what_en) = phrase(chance, PEOPLE, "nominative"), phrase(chance, THINGS, "accusative")
+    who, who_en = phrase(chance, PEOPLE, OF_PEOPLE, "nominative")
+    what, what_en = phrase(chance, THINGS, OF_THINGS, "accusative")
     third, participle, infinitive, third_en, past_en, infinitive_en = chance.choice(VERBS)
     (then, then_en), (now, now_en), (later, later_en) = chance.choice(PAST), chance.choice(PRESENT), chance.choice(FUTURE)
-    other, other_en = phrase(chance, PEOPLE, "nominative")
+    other, other_en = phrase(chance, PEOPLE, OF_PEOPLE, "nominative")
     says, joins, says_en = chance.choice(OPENINGS)
     german, english = chance.choice([
         (f"{who} {third} {now} {what}", f"{who_en} {third_en} {what_en} {now_en}"),

@@ -1,14 +1,53 @@
-"""The generated pages of docs/ are those that the declarations and docs/results give now."""
+"""The pages of the documentation say what the source says now."""
 import os
 import pathlib
+import re
 import subprocess
 
-SOURCE = pathlib.Path(os.environ["ATTEND_SOURCE"])
+import pytest
+
+SOURCE = pathlib.Path(os.environ.get("ATTEND_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+PAGES = [SOURCE / "README.md", SOURCE / "CONTRIBUTING.md", *sorted((SOURCE / "docs").glob("*.md"))]
 
 
-def test_generated_pages_are_up_to_date(tmp_path):
-    subprocess.run([SOURCE / "tools/docs.sh", tmp_path], check=True)
-    pages = sorted(tmp_path.iterdir())
-    assert pages
-    stale = [page.name for page in pages if (SOURCE / "docs" / page.name).read_text() != page.read_text()]
-    assert not stale, "run `make docs` and commit what it writes"
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    subprocess.run([SOURCE / "tools/docs.sh", folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("page", ["configuration.md", "mechanisms.md", "benchmarks.md"])
+def test_generated_page_is_up_to_date(fresh, page):
+    assert (SOURCE / "docs" / page).read_text() == (fresh / page).read_text(), "run `make docs` and commit what it writes"
+
+
+def test_every_generated_page_is_compared(fresh):
+    assert sorted(p.name for p in fresh.iterdir()) == ["benchmarks.md", "configuration.md", "mechanisms.md"]
+
+
+def test_measured_mechanisms_have_a_section(tmp_path):
+    result = '{"title": "Scores", "command": "c", "machine": "m", "page": "mechanisms", "figures": [{"name": "dot", "value": 2, "unit": "ms"}]}'
+    (tmp_path / "scores.json").write_text(result)
+    written = subprocess.run(["python3", SOURCE / "tools/benchmarks.py", tmp_path, "mechanisms"], check=True, capture_output=True, text=True).stdout
+    assert "## Measured" in written and "| dot | 2 ms |" in written
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_quoted_files_and_links(page):
+    """A block of code below the mark `<!-- PATH -->` is that file, or lines that stand in it one after another; links lead somewhere."""
+    text = page.read_text()
+    for path, block in re.findall(r"<!-- (\S+) -->\n```\w*\n(.*?)```\n", text, re.DOTALL):
+        assert block in (SOURCE / path).read_text(), f"{page.name} quotes {path} wrongly"
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_options_named_in_prose_exist(fresh):
+    options = (fresh / "configuration.md").read_text()
+    known = {"--" + path for path in re.findall(r'id="([^"]+)"', options)}
+    for page in (SOURCE / "README.md", SOURCE / "CONTRIBUTING.md"):
+        for path in re.findall(r"--[a-z_]+(?:\.[a-z_]+)+", page.read_text()):
+            group, _, option = path.rpartition(".")
+            assert group in known and f"| `{option}` |" in options, f"{page.name} names {path}, which is no option"

@@ -37,14 +37,14 @@ void CheckGradients(const torch::nn::Module& module, const std::function<Tensor(
     const double down = loss().item<double>();
     parameters[i].copy_(before);
     const double numeric = (up - down) / (2 * h), exact = gradients[i].defined() ? (gradients[i] * direction).sum().item<double>() : 0;
-    // h^2 of the third derivative, and rounding of 1e-15 / h.
-    EXPECT_NEAR(exact, numeric, 1e-7 * std::max(1.0, std::abs(exact))) << names[i];
+    // h^2 = 1e-10 of a third derivative of some thousands, and rounding of 1e-15 / h.
+    EXPECT_NEAR(exact, numeric, 1e-6 * std::max(1.0, std::abs(exact))) << names[i];
     EXPECT_TRUE(gradients[i].defined()) << names[i] << " takes no part";
   }
 }
 
 TEST(RecurrentDecoder, GradientsAreThoseOfCentralDifferences) {
-  const Tensor source = Ids(kSource, 1), lengths = torch::tensor(kSource), inputs = Ids(kTarget, 2);
+  const Tensor source = Ids(kSource, 1), lengths = torch::tensor(kSource), inputs = Ids({6, 6, 6, 6}, 2);
   for (Cell cell : All<Cell>())
     for (Fusion fusion : All<Fusion>())
       for (Score score : All<Score>()) {
@@ -64,13 +64,13 @@ TEST(RecurrentDecoder, GradientsAreThoseOfCentralDifferences) {
 
 // Dropout and recorded maps are part of the graph too.
 TEST(RecurrentDecoder, GradientsWithDropoutAndThroughMaps) {
-  const Tensor source = Ids(kSource, 1), lengths = torch::tensor(kSource), inputs = Ids(kTarget, 2);
+  const Tensor source = Ids(kSource, 1), lengths = torch::tensor(kSource), inputs = Ids({6, 6, 6, 6}, 2);  // the padding id would take no gradient
   for (Fusion fusion : {Fusion::input, Fusion::conditional, Fusion::output, Fusion::feed}) {
     SCOPED_TRACE(Name(fusion));
     const Translator model(TinyEncoder(Cell::gru, 2, false, 0.3), TinyDecoder(Cell::gru, fusion, Score::additive, 2, false, 0.3));
     const Tensor weights = torch::randn({4, 6, model.decoder->output_size()}, torch::kDouble), looks = torch::randn({4, 1, 6, 5}, torch::kDouble);
     CheckGradients(model, [&] {
-      Context context{.training = true, .seed = 3, .step = 9, .examples = {4, 8, 15, 16}};
+      Context context = Pass(true, 3, 9, {4, 8, 15, 16});
       context.maps = search::Maps::all;
       const Tensor out = model.Forward(source, lengths, inputs, context);
       return (out * weights).sum() + (context.recorded.at(0).weights * looks).sum();
@@ -127,11 +127,11 @@ TEST(RecurrentDecoder, ASentenceAloneEqualsTheSameInABatch) {
           SCOPED_TRACE(Describe(cell, fusion, Score::additive, 2, norm) + (training ? " with dropout" : ""));
           const Translator model(TinyEncoder(cell, 2, norm, 0.4), TinyDecoder(cell, fusion, Score::additive, 2, norm, 0.4));
           const std::vector<int64_t> examples = {11, 7, 1000000007, 0};
-          Context context{.training = training, .seed = 42, .step = 17, .examples = examples};
+          Context context = Pass(training, 42, 17, examples);
           const Tensor all = model.Forward(source, lengths, inputs, context);
           for (int64_t i = 0; i < 4; i++) {
             const int64_t s = kSource[static_cast<size_t>(i)], t = kTarget[static_cast<size_t>(i)];
-            Context alone{.training = training, .seed = 42, .step = 17, .examples = {examples[static_cast<size_t>(i)]}};
+            Context alone = Pass(training, 42, 17, {examples[static_cast<size_t>(i)]});
             const Tensor one = model.Forward(source.slice(0, i, i + 1).slice(1, 0, s), lengths.slice(0, i, i + 1),
                                              inputs.slice(0, i, i + 1).slice(1, 0, t), alone);
             EXPECT_LE(Distance(one[0], all[i].slice(0, 0, t)), 1e-12) << "row " << i;
@@ -139,7 +139,7 @@ TEST(RecurrentDecoder, ASentenceAloneEqualsTheSameInABatch) {
           // Another step, seed or example: another draw.
           if (!training) continue;
           for (int what = 0; what < 3; what++) {
-            Context other{.training = true, .seed = what == 0 ? 43u : 42u, .step = what == 1 ? 18u : 17u, .examples = examples};
+            Context other = Pass(true, what == 0 ? 43 : 42, what == 1 ? 18 : 17, examples);
             if (what == 2) other.examples[0]++;
             EXPECT_GT(Distance(model.Forward(source, lengths, inputs, other)[0], all[0]), 1e-3) << what;
           }
@@ -197,7 +197,7 @@ TEST(RecurrentDecoder, FusedSinglePrecisionEqualsComposedDouble) {
         const Translator coarse(TinyEncoder(cell, 2, norm, 0.2), TinyDecoder(cell, fusion, Score::additive, 2, norm, 0.2), at::kFloat);
         const Tensor weights = torch::randn({4, 6, fine.decoder->output_size()}, torch::kDouble);
         const auto run = [&](const Translator& model) {
-          Context context{.training = true, .seed = 1, .step = 2, .examples = {3, 4, 5, 6}};
+          Context context = Pass(true, 1, 2, {3, 4, 5, 6});
           const Tensor out = model.Forward(source, lengths, inputs, context);
           std::vector<Tensor> results = torch::autograd::grad({(out * weights.to(out.scalar_type())).sum()}, model.parameters());
           results.push_back(out.detach());
@@ -281,7 +281,7 @@ TEST(CellStack, StepsEqualTheWholeSequence) {
       stack.to(torch::kDouble);
       const at::NoGradGuard no_grad;
       const Tensor gates = stack.first().Inputs(torch::randn({6, 2, 5}, torch::kDouble));
-      Context context{.training = true, .seed = 1, .step = 2, .examples = {9, 10}};
+      Context context = Pass(true, 1, 2, {9, 10});
       const auto start = [&] {
         DecoderState state;
         for (int i = 0; i < 3; i++) state.layers.push_back(stack.first().Zero(2));

@@ -72,6 +72,15 @@ inline at::Tensor Ids(const std::vector<int64_t>& lengths, uint64_t seed) {
   return ids;
 }
 
+inline Context Pass(bool training, uint64_t seed, uint64_t step, std::vector<int64_t> examples) {
+  Context context;
+  context.training = training;
+  context.seed = seed;
+  context.step = step;
+  context.examples = std::move(examples);
+  return context;
+}
+
 inline double Distance(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());
   return a.numel() ? (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>() : 0;

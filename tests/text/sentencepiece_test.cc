@@ -73,7 +73,8 @@ TEST_P(SameAsSentencePiece, OnUnknownCharacters) {
   const auto both = Make(With(700), Invented(2000));
   std::vector<std::string> lines;
   for (const std::string& line : Hostile())
-    if (line.find('\0') == std::string::npos && line.find("\u2581") == std::string::npos) lines.push_back(line);  // which we tell from spaces
+    if (line.find('\0') == std::string::npos && line.find("\u2581") == std::string::npos)
+      lines.push_back(line);  // which we tell from spaces
   ExpectEqual(*both, lines);
 }
 

@@ -1,0 +1,76 @@
+#include <iostream>
+
+#include "attend/cli/command.h"
+#include "attend/config/names.h"
+#include "attend/config/options.h"
+#include "attend/spec/mechanisms.h"
+#include "attend/spec/validate.h"
+#include "attend/tasks/options.h"
+
+namespace attend::cli::commands {
+namespace {
+
+constexpr std::string_view kWritten = "Written by `make docs` from the declarations in the source.\n";
+
+// Text for a cell of a table, where a bar would end it.
+std::string Cell(std::string_view text, std::string_view quote = "") {
+  if (text.empty()) return "";
+  std::string out(quote);
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out + std::string(quote);
+}
+
+std::string ConfigurationPage() {
+  std::string page = config::Markdown<tasks::RunOptions>("Options");
+  page.insert(page.find('\n') + 1,
+              "\n" + std::string(kWritten) +
+                  "\nEvery option below may stand in a YAML file, `attend train CONFIG --out MODEL`, or be given as a flag, `--path.of.option VALUE`; "
+                  "a flag wins. All have defaults but the training text. The resolved configuration of a model is its `config.yaml`.\n");
+  return page;
+}
+
+std::string MechanismsPage() {
+  std::string page = "# Mechanisms\n\n" + std::string(kWritten) +
+                     "\nq query, k key, v value, s score, w weight; i counts queries, j keys. `attend mechanisms` prints the same in the terminal.\n";
+  for (const spec::MechanismList& list : spec::Mechanisms()) {
+    page += "\n## " + std::string(list.name) + "\n\n`" + std::string(list.field) + "`: " + std::string(list.question) +
+            ".\n\n| name | formula | parameters | source |\n|---|---|---|---|\n";
+    for (const spec::Mechanism& m : list.mechanisms)
+      page += "| " + Cell(m.name, "`") + " | " + Cell(m.formula, "`") + " | " + Cell(m.parameters) + " | " + Cell(m.source) + " |\n";
+  }
+  page += "\n## Which combinations are legal\n\nEvery combination, provided:\n\n";
+  for (const spec::Rule& rule : spec::Rules()) page += "- " + std::string(rule.expected) + ": " + std::string(rule.reason) + "\n";
+  return page + "\n## Path\n\nAll mechanisms are computed by their composed formula (attend/ops), on the CPU.\n";
+}
+
+struct Page {
+  std::string_view name;
+  std::string (*write)();
+};
+constexpr Page kPages[] = {{"configuration", ConfigurationPage}, {"mechanisms", MechanismsPage}};
+
+}  // namespace
+
+int docs(Arguments arguments) {
+  Parser parser("docs", "Prints a page of the documentation, in Markdown, as this program's own declarations have it.");
+  std::string name;
+  parser.app().add_option("PAGE", name, "configuration (every option) or mechanisms (every formula)")->required();
+  if (!parser.Parse(arguments)) return 0;
+  parser.ExpectNothingElse();
+  std::string list;
+  std::vector<std::string> names;
+  for (const Page& page : kPages) {
+    if (page.name == name) {
+      std::cout << page.write();
+      return 0;
+    }
+    names.emplace_back(page.name);
+    list += (list.empty() ? "" : ", ") + names.back();
+  }
+  throw UserError("docs", "one of " + list, name + config::DidYouMean(name, names));
+}
+
+}  // namespace attend::cli::commands

@@ -1,0 +1,377 @@
+#include "attend/models/sequence_model.h"
+
+#include <torch/torch.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "attend/models/workers.h"
+#include "gtest/gtest.h"
+
+namespace attend::models {
+namespace {
+
+using at::Tensor;
+using spec::Cell;
+using spec::Fusion;
+
+constexpr int32_t kPadding = 0, kStart = 1, kEnd = 2;
+constexpr int64_t kVocabulary = 11;
+
+template <class T>
+std::vector<T> All() {
+  std::vector<T> out;
+  for (const Choice& c : Choices(T{})) out.push_back(static_cast<T>(c.value));
+  return out;
+}
+
+ModelOptions Tiny(Cell cell, Fusion fusion, Tie tie = Tie::target, double dropout = 0) {
+  nn::RecurrentEncoderOptions encoder;
+  encoder.cell = cell;
+  encoder.size = 3;
+  encoder.embedding = 4;
+  encoder.dropout = encoder.embedding_dropout = dropout;
+  nn::RecurrentDecoderOptions decoder;
+  decoder.cell = cell;
+  decoder.layers = 2;
+  decoder.size = 6;
+  decoder.embedding = 4;
+  decoder.fusion = fusion;
+  decoder.attention.dropout = dropout;
+  decoder.dropout = decoder.embedding_dropout = dropout;
+  return {encoder, decoder, tie};
+}
+
+std::shared_ptr<SequenceModel> Make(const ModelOptions& options, at::ScalarType type = at::kDouble, bool shared = true) {
+  const auto model = std::make_shared<SequenceModel>(options, VocabularySizes{kVocabulary, kVocabulary, kPadding, kStart, shared});
+  nn::Materialise(*model, 1);
+  const at::NoGradGuard no_grad;
+  torch::manual_seed(2);
+  for (Tensor& p : model->parameters()) p.add_(0.3 * torch::randn_like(p));
+  model->to(type);
+  return model;
+}
+
+data::IdField Field(const std::vector<std::vector<int32_t>>& rows) {
+  data::IdField out;
+  out.rows = static_cast<int64_t>(rows.size());
+  for (const auto& row : rows) {
+    out.lengths.push_back(static_cast<int32_t>(row.size()));
+    out.columns = std::max<int64_t>(out.columns, out.lengths.back());
+  }
+  for (const auto& row : rows)
+    for (int64_t t = 0; t < out.columns; t++) out.values.push_back(t < static_cast<int64_t>(row.size()) ? row[static_cast<size_t>(t)] : kPadding);
+  return out;
+}
+
+const std::vector<std::vector<int32_t>> kSource = {{3, 4, 5, 6, kEnd}, {7, kEnd}, {8, 9, 10, kEnd}, {kEnd}, {5, 5, kEnd}};
+const std::vector<std::vector<int32_t>> kTarget = {{6, 5, kEnd}, {7, 7, 8, 9, 3, kEnd}, {kEnd}, {4, kEnd}, {10, 3, 3, kEnd}};
+
+data::Batch Rows(const std::vector<size_t>& which, bool alignment = false) {
+  std::vector<std::vector<int32_t>> source, target;
+  data::Batch batch;
+  for (size_t i : which) {
+    source.push_back(kSource[i]);
+    target.push_back(kTarget[i]);
+    batch.examples.push_back(static_cast<int64_t>(100 + i));
+  }
+  batch.ids["source"] = Field(source);
+  batch.ids["target"] = Field(target);
+  if (alignment) {
+    const int64_t tall = batch.ids["target"].columns, wide = batch.ids["source"].columns;
+    data::FloatField links{{static_cast<int64_t>(which.size()), tall, wide}, {}};
+    links.values.resize(static_cast<size_t>(links.shape[0] * tall * wide));
+    for (size_t i = 0; i < which.size(); i++)  // every target token but the last looks at the source's first
+      for (size_t t = 0; t + 1 < target[i].size(); t++) links.values[(i * static_cast<size_t>(tall) + t) * static_cast<size_t>(wide)] = 1;
+    batch.floats["alignment"] = links;
+  }
+  return batch;
+}
+
+struct Outcome {
+  double total = 0, nll = 0;
+  int64_t tokens = 0;
+  std::map<std::string, Tensor> gradients;
+};
+
+Outcome Run(const SequenceModel& model, const data::Batch& batch, const LossOptions& options, bool training = true) {
+  nn::Context context;
+  context.training = training;
+  context.seed = 1;
+  context.step = 5;
+  context.examples = batch.examples;
+  const LossSum sum = model.Loss(batch, options, context);
+  const auto gradients = torch::autograd::grad({sum.total}, model.parameters(), {}, std::nullopt, false, true);
+  Outcome out{sum.total.item<double>(), sum.nll, sum.tokens, {}};
+  size_t i = 0;
+  for (const auto& p : model.named_parameters()) {
+    out.gradients[p.key()] = gradients[i].defined() ? gradients[i] : torch::zeros_like(p.value());
+    i++;
+  }
+  return out;
+}
+
+// A batch is the sum of any parts of it: padding, order and company do not matter, drawn dropout included.
+TEST(Loss, OfABatchIsTheSumOfItsParts) {
+  for (Fusion fusion : All<Fusion>())
+    for (Cell cell : All<Cell>())
+      for (double guided : {0.0, 0.5}) {
+        if (guided > 0 && fusion == Fusion::none) continue;
+        SCOPED_TRACE(std::string(Name(fusion)) + " " + std::string(Name(cell)) + (guided > 0 ? " guided" : ""));
+        const auto model = Make(Tiny(cell, fusion, Tie::target, 0.3));
+        const LossOptions options{0.1, guided};
+        const Outcome whole = Run(*model, Rows({0, 1, 2, 3, 4}, true), options);
+        EXPECT_EQ(whole.tokens, 16);
+        Outcome sum;
+        for (const std::vector<size_t>& part : {std::vector<size_t>{3, 1}, {4}, {2, 0}}) {
+          const Outcome one = Run(*model, Rows(part, true), options);
+          sum.total += one.total;
+          sum.nll += one.nll;
+          sum.tokens += one.tokens;
+          for (const auto& [name, g] : one.gradients) sum.gradients[name] = sum.gradients.count(name) ? sum.gradients[name] + g : g;
+        }
+        EXPECT_NEAR(whole.total, sum.total, 1e-11);
+        EXPECT_NEAR(whole.nll, sum.nll, 1e-11);
+        EXPECT_EQ(whole.tokens, sum.tokens);
+        for (const auto& [name, g] : whole.gradients) EXPECT_TRUE(torch::allclose(g, sum.gradients.at(name), 1e-10, 1e-11)) << name;
+      }
+}
+
+TEST(Loss, SmoothingAndLikelihood) {
+  const auto model = Make(Tiny(Cell::gru, Fusion::input));
+  const data::Batch batch = Rows({0, 1, 2});
+  const Outcome plain = Run(*model, batch, {}), smooth = Run(*model, batch, {0.2, 0});
+  EXPECT_NEAR(plain.total, plain.nll, 1e-12);
+  EXPECT_NEAR(smooth.nll, plain.nll, 1e-12);
+  EXPECT_NE(smooth.total, plain.total);
+}
+
+// One small step against the gradient makes the attention look where the alignment says.
+TEST(Loss, GuidedAlignmentDrawsTheAttention) {
+  for (Fusion fusion : {Fusion::input, Fusion::conditional, Fusion::output, Fusion::feed}) {
+    const auto model = Make(Tiny(Cell::gru, fusion));
+    const data::Batch batch = Rows({0, 1, 2, 4}, true);
+    const auto aligned = [&] {
+      nn::Context context;
+      context.maps = search::Maps::all;
+      const at::NoGradGuard no_grad;
+      model->Loss(batch, {}, context);
+      const Tensor w = context.recorded.at(0).weights.mean(1);
+      double sum = 0;
+      for (int64_t i = 0; i < 4; i++)
+        for (int64_t t = 0; t + 1 < batch.ids.at("target").lengths[static_cast<size_t>(i)]; t++) sum += w[i][t][0].item<double>();
+      return sum;
+    };
+    const double before = aligned();
+    const Outcome guided = Run(*model, batch, {0, 1}, false), plain = Run(*model, batch, {}, false);
+    EXPECT_GT(guided.total, plain.total);
+    EXPECT_NEAR(guided.nll, plain.nll, 1e-12);
+    {
+      const at::NoGradGuard no_grad;
+      for (auto& p : model->named_parameters()) p.value().sub_(0.01 * (guided.gradients.at(p.key()) - plain.gradients.at(p.key())));
+    }
+    EXPECT_GT(aligned(), before + 1e-3) << Name(fusion);
+  }
+}
+
+TEST(Loss, GuidedAlignmentNeedsAttention) {
+  const auto model = Make(Tiny(Cell::gru, Fusion::none));
+  nn::Context context;
+  try {
+    model->Loss(Rows({0}, true), {0, 1}, context);
+    FAIL();
+  } catch (const UserError& e) {
+    EXPECT_STREQ(e.what(), "[train] expected a model with attention for guided alignment; found none of its layers has a map");
+  }
+}
+
+TEST(SequenceModel, TiedMatricesAreOne) {
+  const auto names = [](Tie tie) {
+    std::set<std::string> out;
+    for (const auto& p : Make(Tiny(Cell::gru, Fusion::conditional, tie))->named_parameters()) out.insert(p.key());
+    return out;
+  };
+  for (Tie tie : {Tie::none, Tie::target, Tie::all}) {
+    const auto has = names(tie);
+    EXPECT_EQ(has.count("head.weight"), tie == Tie::none ? 1u : 0u);
+    EXPECT_EQ(has.count("encoder.embedding.weight"), tie == Tie::all ? 0u : 1u);
+    EXPECT_EQ(has.count("decoder.embedding.weight"), 1u);
+    // The one matrix takes the gradient of all its uses: each against central differences.
+    const auto model = Make(Tiny(Cell::gru, Fusion::conditional, tie));
+    const data::Batch batch = Rows({0, 1, 2});
+    const Outcome exact = Run(*model, batch, {0.1, 0});
+    const at::NoGradGuard no_grad;
+    for (auto& p : model->named_parameters()) {
+      if (p.key().find("embedding.weight") == std::string::npos && p.key().rfind("head", 0) != 0) continue;
+      Tensor direction = torch::randn_like(p.value());
+      if (p.key().find("embedding") != std::string::npos) direction[kPadding].zero_();
+      const auto at = [&](double h) {
+        p.value().add_(h * direction);
+        nn::Context context;
+        const double loss = model->Loss(batch, {0.1, 0}, context).total.item<double>();
+        p.value().sub_(h * direction);
+        return loss;
+      };
+      EXPECT_NEAR((at(1e-5) - at(-1e-5)) / 2e-5, (exact.gradients.at(p.key()) * direction).sum().item<double>(), 1e-5) << p.key();
+    }
+  }
+}
+
+// The output layer of `output` has the state's size, not the embedding's: a linear layer stands between when tied.
+TEST(SequenceModel, ATiedHeadOfAnotherSizeProjects) {
+  const auto model = Make(Tiny(Cell::gru, Fusion::output));
+  EXPECT_TRUE(model->named_parameters().contains("head.project.weight"));
+  EXPECT_FALSE(Make(Tiny(Cell::gru, Fusion::output, Tie::none))->named_parameters().contains("head.project.weight"));
+}
+
+TEST(SequenceModel, TyingWhatDoesNotFitIsRefused) {
+  const auto message = [](const ModelOptions& options, bool shared) {
+    try {
+      Make(options, at::kFloat, shared);
+    } catch (const UserError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  ModelOptions options = Tiny(Cell::gru, Fusion::input, Tie::all);
+  EXPECT_EQ(message(options, true), "");
+  EXPECT_EQ(message(options, false), "[model.tie] expected a shared vocabulary (text.shared) for tie all; found separate ones");
+  std::get<nn::RecurrentEncoderOptions>(options.encoder).embedding = 5;
+  EXPECT_EQ(message(options, true), "[model.tie] expected embeddings of one size for tie all; found 5 in the encoder and 4 in the decoder");
+}
+
+// Log-probabilities of forced tokens, one row a call: the sum over a row is that row's loss.
+std::vector<double> Forced(const SequenceModel& model, const data::Batch& batch) {
+  const auto& target = batch.ids.at("target");
+  const auto decoder = model.Decode(batch, at::kCPU);
+  std::vector<double> sums(batch.examples.size());
+  std::vector<int32_t> rows, parents, tokens;  // rows: the sentence of each live row
+  for (size_t i = 0; i < sums.size(); i++) {
+    rows.push_back(static_cast<int32_t>(i));
+    parents.push_back(static_cast<int32_t>(i));
+    tokens.push_back(kStart);
+  }
+  for (int64_t t = 0; !rows.empty(); t++) {
+    search::StepRequest request;
+    for (int32_t r : rows) request.forced.push_back(target.values[static_cast<size_t>(r * target.columns + t)]);
+    const auto result = decoder->Step(parents, tokens, request);
+    std::vector<int32_t> live;
+    parents.clear();
+    tokens.clear();
+    for (size_t i = 0; i < rows.size(); i++) {
+      sums[static_cast<size_t>(rows[i])] += result.chosen_log_probs[i];
+      if (t + 1 == target.lengths[static_cast<size_t>(rows[i])]) continue;  // finished rows leave the batch
+      live.push_back(rows[i]);
+      parents.push_back(static_cast<int32_t>(i));
+      tokens.push_back(request.forced[i]);
+    }
+    rows = live;
+  }
+  return sums;
+}
+
+TEST(Decode, ForcedTokensScoreTheirLoss) {
+  for (Fusion fusion : All<Fusion>())
+    for (Cell cell : All<Cell>()) {
+      SCOPED_TRACE(std::string(Name(fusion)) + " " + std::string(Name(cell)));
+      const auto model = Make(Tiny(cell, fusion), at::kFloat);
+      const auto together = Forced(*model, Rows({0, 1, 2, 3, 4}));
+      for (size_t i = 0; i < kTarget.size(); i++) {
+        nn::Context context;
+        EXPECT_NEAR(-together[i], model->Loss(Rows({i}), {}, context).nll, 2e-5) << i;  // logits and log-probabilities are single precision
+        EXPECT_NEAR(together[i], Forced(*model, Rows({i}))[0], 1e-5) << i;
+      }
+    }
+}
+
+// Beams: rows come, go, double and change places; each equals a fresh decoding of its own history.
+TEST(Decode, RowsContinueTheirParents) {
+  const auto model = Make(Tiny(Cell::lstm, Fusion::conditional), at::kFloat);
+  const data::Batch batch = Rows({0, 1, 2});
+  const auto decoder = model->Decode(batch, at::kCPU);
+  const std::vector<std::vector<int32_t>> parents = {{0, 1, 2}, {0, 0, 1, 2, 2}, {4, 1, 0, 0}, {3, 2, 0}, {2, 1}, {1}};
+  std::vector<std::pair<size_t, std::vector<int32_t>>> histories = {{0, {}}, {1, {}}, {2, {}}};
+  int32_t token = 3;
+  for (size_t step = 0; step < parents.size(); step++) {
+    std::vector<std::pair<size_t, std::vector<int32_t>>> next;
+    std::vector<int32_t> tokens;
+    for (int32_t p : parents[step]) {
+      next.push_back(histories[static_cast<size_t>(p)]);
+      token = step == 0 ? kStart : 3 + (token + 5) % 8;
+      next.back().second.push_back(token);
+      tokens.push_back(token);
+    }
+    histories = next;
+    search::StepRequest request;
+    request.k = 3;
+    request.maps = search::Maps::all;
+    const auto result = decoder->Step(parents[step], tokens, request);
+    ASSERT_EQ(result.rows, static_cast<int64_t>(histories.size()));
+    ASSERT_EQ(result.maps.size(), 1u);
+    EXPECT_EQ(result.maps[0].path, "decoder.attention");
+    EXPECT_EQ(result.maps[0].keys, 5);
+    for (size_t i = 0; i < histories.size(); i++) {
+      const auto fresh = model->Decode(Rows({histories[i].first}), at::kCPU);
+      search::StepResult expected;
+      const int32_t only[] = {0};
+      for (int32_t t : histories[i].second) expected = fresh->Step(only, std::span(&t, 1), request);
+      for (int k = 0; k < 3; k++) {
+        EXPECT_EQ(result.ids[i * 3 + static_cast<size_t>(k)], expected.ids[static_cast<size_t>(k)]) << step << " " << i;
+        EXPECT_NEAR(result.log_probs[i * 3 + static_cast<size_t>(k)], expected.log_probs[static_cast<size_t>(k)], 1e-5);
+      }
+      const auto length = static_cast<size_t>(kSource[histories[i].first].size());
+      double sum = 0;
+      for (size_t j = 0; j < 5; j++) {
+        const float w = result.maps[0].weights[i * 5 + j];
+        if (j < length) EXPECT_NEAR(w, expected.maps[0].weights[j], 1e-6);
+        if (j >= length) EXPECT_EQ(w, 0);
+        sum += w;
+      }
+      EXPECT_NEAR(sum, 1, 1e-6);
+    }
+  }
+}
+
+TEST(Workers, EachTaskRunsOnceAndTheFirstErrorIsThrown) {
+  for (int count : {1, 2, 5}) {
+    Workers workers(count);
+    EXPECT_EQ(workers.count(), count);
+    for (int64_t tasks : {0, 1, 2, 100}) {
+      std::vector<std::atomic<int>> calls(static_cast<size_t>(tasks));
+      workers.Run(tasks, [&](int64_t k) { calls[static_cast<size_t>(k)]++; });
+      for (const auto& c : calls) EXPECT_EQ(c, 1);
+    }
+    std::atomic<int> finished = 0;
+    try {
+      workers.Run(8, [&](int64_t k) {
+        if (k == 3 || k == 6) throw UserError("task", "nothing", std::to_string(k));
+        finished++;
+      });
+      FAIL();
+    } catch (const UserError& e) {
+      EXPECT_STREQ(e.what(), "[task] expected nothing; found 3");
+    }
+    EXPECT_EQ(finished, 6);
+    workers.Run(1, [&](int64_t) { finished++; });  // goes on after an error
+    EXPECT_EQ(finished, 7);
+  }
+}
+
+TEST(Workers, GradientModeIsTheCallersAndLinearAlgebraHasOneThread) {
+  const int before = at::get_num_threads();
+  Workers workers(2);
+  for (bool grad : {true, false}) {
+    const at::AutoGradMode mode(grad);
+    std::atomic<int> same = 0;
+    workers.Run(4, [&](int64_t) { same += at::GradMode::is_enabled() == grad && at::get_num_threads() == 1; });
+    EXPECT_EQ(same, 4);
+  }
+  EXPECT_EQ(at::get_num_threads(), before);
+  int elsewhere = 0;
+  std::thread([&] { elsewhere = at::get_num_threads(); }).join();
+  EXPECT_EQ(elsewhere, before);  // other threads of the program too
+}
+
+}  // namespace
+}  // namespace attend::models
