@@ -25,9 +25,11 @@ std::string Reason(int error) { return std::generic_category().message(error); }
 Descriptor OpenToRead(const Path& path, std::string_view part, uint64_t* size) {
   Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
-  if (file.get() < 0 || fstat(file.get(), &status) != 0) throw UserError(part, "a file that can be read", path.string() + ": " + Reason(errno));
+  if (file.get() < 0 || fstat(file.get(), &status) != 0)
+    throw UserError(part, "a file that can be read", path.string() + ": " + Reason(errno));
   if (!S_ISREG(status.st_mode)) {
-    throw UserError(part, "a file", path.string() + ", which is " + (S_ISDIR(status.st_mode) ? "a folder" : "a pipe or device: save it as a file"));
+    throw UserError(part, "a file",
+                    path.string() + ", which is " + (S_ISDIR(status.st_mode) ? "a folder" : "a pipe or device: save it as a file"));
   }
   *size = static_cast<uint64_t>(status.st_size);
   return file;
@@ -120,7 +122,8 @@ void WriteFile(const Path& path, std::string_view bytes) {
 std::string ReadFile(const Path& path, std::string_view part, size_t limit) {
   uint64_t size = 0;
   const Descriptor file = OpenToRead(path, part, &size);
-  if (size > limit) throw UserError(part, "a file of at most " + std::to_string(limit) + " bytes", path.string() + " with " + std::to_string(size));
+  if (size > limit)
+    throw UserError(part, "a file of at most " + std::to_string(limit) + " bytes", path.string() + " with " + std::to_string(size));
   std::string out(size, '\0');
   size_t done = 0;
   while (done < out.size()) {

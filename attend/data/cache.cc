@@ -69,7 +69,8 @@ Path Unpack(const Path& path, const Path& cache, std::string_view part) {
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) throw UserError(part, "a file that can be read", path.string());
   const std::string owner = Hex(Hash(fs::canonical(path, error).string())) + "-";
-  const std::string state = std::to_string(status.st_size) + ":" + std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
+  const std::string state =
+      std::to_string(status.st_size) + ":" + std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
   const Path unpacked = cache / (owner + Hex(Hash(state)) + ".txt");
   if (fs::exists(unpacked, error)) return unpacked;
 

@@ -91,8 +91,9 @@ void Corpus::Store::ExpectEqualLengths(std::vector<LineCursor>& cursors, size_t 
   for (size_t c = 1; c < cursors.size(); c++) {
     const int64_t first = cursors[0].CountAll(), other = cursors[c].CountAll();
     if (first == other) continue;
-    throw UserError(part, "aligned files with the same number of lines",
-                    texts[0].name(file) + " with " + std::to_string(first) + " and " + texts[c].name(file) + " with " + std::to_string(other));
+    throw UserError(
+        part, "aligned files with the same number of lines",
+        texts[0].name(file) + " with " + std::to_string(first) + " and " + texts[c].name(file) + " with " + std::to_string(other));
   }
 }
 
@@ -189,8 +190,10 @@ int64_t Corpus::Record(int64_t example) const {
   int64_t low = 0, high = static_cast<int64_t>(chosen_.size());
   while (low < high) {
     const int64_t middle = (low + high) / 2;
-    if (chosen_[static_cast<size_t>(middle)] - middle <= example) low = middle + 1;
-    else high = middle;
+    if (chosen_[static_cast<size_t>(middle)] - middle <= example)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return example + low;
 }
@@ -230,7 +233,8 @@ Split OpenSplit(const DataOptions& options, uint64_t seed, bool links) {
   if (options.hold_out == 0) return {std::move(all), std::nullopt};
   const auto share = static_cast<int64_t>(options.hold_out * static_cast<double>(all.size()));
   const int64_t lines = std::min(options.hold_out_lines, std::max<int64_t>(share, 1));
-  if (lines >= all.size()) throw UserError("data.train", "at least 2 usable lines, to hold some out for validation", std::to_string(all.size()));
+  if (lines >= all.size())
+    throw UserError("data.train", "at least 2 usable lines, to hold some out for validation", std::to_string(all.size()));
   auto [train, valid] = all.HoldOut(lines, seed);
   return {std::move(train), std::move(valid), lines};
 }

@@ -15,7 +15,7 @@ namespace attend::data {
 
 // What became of the lines of a corpus.
 struct Counts {
-  int64_t lines = 0;        // read; a line is one line of every column
+  int64_t lines = 0;  // read; a line is one line of every column
   int64_t kept = 0;
   int64_t empty = 0;        // nothing but white space in some column
   int64_t ill_encoded = 0;  // not UTF-8, or with a NUL byte

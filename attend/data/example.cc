@@ -56,14 +56,15 @@ void FillAlignment(const Example& example, int64_t columns, float* out) {
 
 }  // namespace
 
-Example EncodeExample(const std::vector<std::string_view>& texts, const std::vector<Side>& sides, int64_t line, uint64_t seed, int64_t epoch,
-                      bool words) {
+Example EncodeExample(const std::vector<std::string_view>& texts, const std::vector<Side>& sides, int64_t line, uint64_t seed,
+                      int64_t epoch, bool words) {
   Example example;
   example.line = line;
   example.ids.resize(texts.size());
   if (words) example.words.resize(texts.size());
   for (size_t i = 0; i < texts.size(); i++) {
-    const uint64_t key = random::RowKey(seed, random::Purpose("data:" + sides[i].name), static_cast<uint64_t>(epoch), static_cast<uint64_t>(line));
+    const uint64_t key =
+        random::RowKey(seed, random::Purpose("data:" + sides[i].name), static_cast<uint64_t>(epoch), static_cast<uint64_t>(line));
     sides[i].encode(texts[i], key, example.ids[i], words ? &example.words[i] : nullptr);
     example.ids[i].push_back(sides[i].end);
   }

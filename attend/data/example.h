@@ -17,7 +17,7 @@ using Encode = std::function<void(std::string_view text, uint64_t key, std::vect
 
 // How one column of a corpus becomes a field of a batch.
 struct Side {
-  std::string name;     // of the field: "source", "target"
+  std::string name;  // of the field: "source", "target"
   Encode encode;
   int32_t end = 0;      // appended to every example's ids
   int32_t padding = 0;  // beyond an example's length
@@ -25,15 +25,15 @@ struct Side {
 
 // One line as ids.
 struct Example {
-  int64_t line = 0;                        // in the corpus or the input
-  std::vector<std::vector<int32_t>> ids;   // (sides), the end symbol included
-  std::vector<std::vector<int32_t>> words; // (sides) the word of each id but the last; empty without links
-  std::vector<Link> links;                 // between words
+  int64_t line = 0;                         // in the corpus or the input
+  std::vector<std::vector<int32_t>> ids;    // (sides), the end symbol included
+  std::vector<std::vector<int32_t>> words;  // (sides) the word of each id but the last; empty without links
+  std::vector<Link> links;                  // between words
 };
 
 // Encodes one text a side (fewer texts than sides: the first ones).
-Example EncodeExample(const std::vector<std::string_view>& texts, const std::vector<Side>& sides, int64_t line, uint64_t seed, int64_t epoch,
-                      bool words = false);
+Example EncodeExample(const std::vector<std::string_view>& texts, const std::vector<Side>& sides, int64_t line, uint64_t seed,
+                      int64_t epoch, bool words = false);
 
 // The size of a batch: tokens are counted as rows times the longest row of the longer side, padding included (what memory and time
 // follow); sentences, when above 0, takes its place. A single example larger than the limit is a batch of its own.

@@ -152,7 +152,8 @@ std::optional<int64_t> ModelDirectory::LatestStep() const {
   std::string text = ReadFile(latest, "out", 64);
   if (text.ends_with('\n')) text.pop_back();
   const std::optional<int64_t> step = ParseStep(text);
-  if (!step || !Exists(StateFolder(*step))) throw UserError("out", "the step of a training state in " + latest.string(), "\"" + text + "\"");
+  if (!step || !Exists(StateFolder(*step)))
+    throw UserError("out", "the step of a training state in " + latest.string(), "\"" + text + "\"");
   return step;
 }
 

@@ -21,7 +21,8 @@ struct FilesOptions {
     field("source", &FilesOptions::source, "source text, one sentence a line, UTF-8, plain or gzip: a file or a list of files");
     field("target", &FilesOptions::target, "target text, line for line: as many files as source");
     field("tsv", &FilesOptions::tsv, "instead of source and target: lines of source TAB target [TAB word links i-j ...]");
-    field("alignments", &FilesOptions::alignments, "word links of each line, i-j ... (source word - target word, from 0); of aligned files");
+    field("alignments", &FilesOptions::alignments,
+          "word links of each line, i-j ... (source word - target word, from 0); of aligned files");
     field("reverse", &FilesOptions::reverse, "exchange source and target, and the sides of word links");
   }
 };
@@ -41,8 +42,13 @@ struct DataOptions {
     field("valid", &DataOptions::valid, "the text that chooses when to stop and what to keep; absent: a part of train is held out");
     field("hold_out", &DataOptions::hold_out, "share of the training lines held out when there is no valid").Range(0.0, 0.5);
     field("hold_out_lines", &DataOptions::hold_out_lines, "the most that is held out").Min(1).Unit("lines");
-    field("max_length", &DataOptions::max_length, "training lines with more tokens on either side are skipped and counted").Min(1).Unit("tokens");
-    field("max_bytes", &DataOptions::max_bytes, "lines with more bytes on either side are skipped and counted").Min(1).Unit("bytes").Advanced();
+    field("max_length", &DataOptions::max_length, "training lines with more tokens on either side are skipped and counted")
+        .Min(1)
+        .Unit("tokens");
+    field("max_bytes", &DataOptions::max_bytes, "lines with more bytes on either side are skipped and counted")
+        .Min(1)
+        .Unit("bytes")
+        .Advanced();
     field("window", &DataOptions::window, "lines of the shuffled order within which batches are bucketed by length")
         .Min(1)
         .Unit("lines")

@@ -11,8 +11,8 @@ namespace attend::data {
 class PrefetchedStream {
  public:
   explicit PrefetchedStream(BatchStream stream, int depth = 4);
-  ~PrefetchedStream();  // stops the thread
-  Batch Next();         // what the stream threw is thrown here
+  ~PrefetchedStream();                                    // stops the thread
+  Batch Next();                                           // what the stream threw is thrown here
   const Position& position() const { return position_; }  // behind the last batch that Next returned
   int64_t examples() const { return examples_; }          // an epoch
 

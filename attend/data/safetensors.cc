@@ -11,11 +11,11 @@
 namespace attend::data {
 namespace {
 
-constexpr Choice kTypes[] = {
-    {"F64", static_cast<int>(TensorType::f64)}, {"F32", static_cast<int>(TensorType::f32)},  {"F16", static_cast<int>(TensorType::f16)},
-    {"BF16", static_cast<int>(TensorType::bf16)}, {"I64", static_cast<int>(TensorType::i64)}, {"I32", static_cast<int>(TensorType::i32)},
-    {"I16", static_cast<int>(TensorType::i16)}, {"I8", static_cast<int>(TensorType::i8)},    {"U8", static_cast<int>(TensorType::u8)},
-    {"BOOL", static_cast<int>(TensorType::boolean)}};
+constexpr Choice kTypes[] = {{"F64", static_cast<int>(TensorType::f64)}, {"F32", static_cast<int>(TensorType::f32)},
+                             {"F16", static_cast<int>(TensorType::f16)}, {"BF16", static_cast<int>(TensorType::bf16)},
+                             {"I64", static_cast<int>(TensorType::i64)}, {"I32", static_cast<int>(TensorType::i32)},
+                             {"I16", static_cast<int>(TensorType::i16)}, {"I8", static_cast<int>(TensorType::i8)},
+                             {"U8", static_cast<int>(TensorType::u8)},   {"BOOL", static_cast<int>(TensorType::boolean)}};
 
 constexpr size_t kLengthBytes = 8, kAlignment = 64, kDigits = 16;
 constexpr uint64_t kMaxHeader = 100'000'000;  // the format's own limit
@@ -36,15 +36,19 @@ std::span<const Choice> Choices(TensorType) { return kTypes; }
 size_t Bytes(TensorType type) {
   switch (type) {
     case TensorType::f64:
-    case TensorType::i64: return 8;
+    case TensorType::i64:
+      return 8;
     case TensorType::f32:
-    case TensorType::i32: return 4;
+    case TensorType::i32:
+      return 4;
     case TensorType::f16:
     case TensorType::bf16:
-    case TensorType::i16: return 2;
+    case TensorType::i16:
+      return 2;
     case TensorType::i8:
     case TensorType::u8:
-    case TensorType::boolean: return 1;
+    case TensorType::boolean:
+      return 1;
   }
   throw std::logic_error("a tensor type without a size");
 }

@@ -49,8 +49,8 @@ class Safetensors {
 };
 
 // Writes atomically (temporary, fsync, rename), with metadata "checksum" added: "xxh64:" and the hash of the whole file, header included,
-// in which the 16 digits of the hash are '0'. Tensors are laid out by falling element size, then name, behind a header padded to 64 bytes, so
-// that each is aligned. The bytes of a tensor must be as many as type and shape say. SystemError: disk full.
+// in which the 16 digits of the hash are '0'. Tensors are laid out by falling element size, then name, behind a header padded to 64 bytes,
+// so that each is aligned. The bytes of a tensor must be as many as type and shape say. SystemError: disk full.
 void WriteSafetensors(const Path& path, const std::map<std::string, Tensor>& tensors, Metadata metadata = {});
 
 }  // namespace attend::data

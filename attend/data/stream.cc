@@ -19,8 +19,9 @@ BatchStream::BatchStream(Corpus corpus, std::vector<Side> sides, StreamOptions o
     : corpus_(std::move(corpus)), sides_(std::move(sides)), options_(options), position_(start) {
   windows_ = std::max<int64_t>((corpus_.size() + options_.window - 1) / options_.window, 1);
   if (start.epoch < 0 || start.window < 0 || start.window >= windows_ || start.batch < 0) {
-    throw UserError("data", "the corpus that the training state was made with",
-                    "one of " + std::to_string(windows_) + " windows of lines where the state is in number " + std::to_string(start.window));
+    throw UserError(
+        "data", "the corpus that the training state was made with",
+        "one of " + std::to_string(windows_) + " windows of lines where the state is in number " + std::to_string(start.window));
   }
 }
 
@@ -80,7 +81,8 @@ Batch BatchStream::Next() {
   }
   for (int64_t empty = 0; position_.batch >= static_cast<int64_t>(current_.batches.size()); empty++) {
     if (empty > windows_) {
-      throw UserError("data.max_length", "a length that some line stays within", std::to_string(options_.max_length) + " tokens, which every line exceeds");
+      throw UserError("data.max_length", "a length that some line stays within",
+                      std::to_string(options_.max_length) + " tokens, which every line exceeds");
     }
     Advance();
   }

@@ -21,11 +21,11 @@ struct Position {
 struct StreamOptions {
   BatchSize size;
   int64_t max_length = 250;  // tokens a side, the end symbol not counted; longer examples are skipped and counted
-  int64_t window = 32768;     // examples; see DataOptions
+  int64_t window = 32768;    // examples; see DataOptions
   uint64_t seed = 1;
-  bool shuffle = true;       // false: file order by windows, longest batch of each window first
-  bool links = false;        // make the field "alignment"
-  int rank = 0, world = 1;   // this process takes rows rank, rank + world, ... of every batch (none of a batch smaller than that)
+  bool shuffle = true;      // false: file order by windows, longest batch of each window first
+  bool links = false;       // make the field "alignment"
+  int rank = 0, world = 1;  // this process takes rows rank, rank + world, ... of every batch (none of a batch smaller than that)
 };
 
 // The endless stream of batches of a corpus: each epoch a new keyed shuffle of all examples, taken window by window; a window is encoded,
@@ -45,7 +45,7 @@ class BatchStream {
   // One window of one epoch: examples [next, end) of the shuffled order are still to be encoded.
   struct Window {
     int64_t epoch = 0, number = 0, begin = 0, end = 0, next = 0;
-    std::vector<Example> examples;               // those within max_length
+    std::vector<Example> examples;              // those within max_length
     std::vector<std::vector<int32_t>> batches;  // rows of examples; in order
   };
   Window MakeWindow(int64_t epoch, int64_t number) const;

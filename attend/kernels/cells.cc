@@ -217,8 +217,8 @@ void ElmanForward(const float* gates, int64_t gates_stride, const float* h, int6
   HWY_DYNAMIC_DISPATCH(ElmanForwardRows)
   (gates, gates_stride, h, h_stride, active, size, begin, end, h_out, out_stride, saved, saved_stride);
 }
-void ElmanBackward(const float* dh_out, int64_t dh_out_stride, const float* saved, int64_t saved_stride, const uint8_t* active, int64_t size,
-                   int64_t begin, int64_t end, float* dgates, int64_t dgates_stride, float* dh, int64_t dh_stride) {
+void ElmanBackward(const float* dh_out, int64_t dh_out_stride, const float* saved, int64_t saved_stride, const uint8_t* active,
+                   int64_t size, int64_t begin, int64_t end, float* dgates, int64_t dgates_stride, float* dh, int64_t dh_stride) {
   HWY_DYNAMIC_DISPATCH(ElmanBackwardRows)
   (dh_out, dh_out_stride, saved, saved_stride, active, size, begin, end, dgates, dgates_stride, dh, dh_stride);
 }

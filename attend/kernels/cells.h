@@ -35,7 +35,7 @@ void LstmBackward(const float* dh_out, int64_t dh_out_stride, const float* dc_ou
 // Elman network: h' = tanh(gates). saved (rows, H): h' where active.
 void ElmanForward(const float* gates, int64_t gates_stride, const float* h, int64_t h_stride, const uint8_t* active, int64_t size,
                   int64_t begin, int64_t end, float* h_out, int64_t out_stride, float* saved, int64_t saved_stride);
-void ElmanBackward(const float* dh_out, int64_t dh_out_stride, const float* saved, int64_t saved_stride, const uint8_t* active, int64_t size,
-                   int64_t begin, int64_t end, float* dgates, int64_t dgates_stride, float* dh, int64_t dh_stride);
+void ElmanBackward(const float* dh_out, int64_t dh_out_stride, const float* saved, int64_t saved_stride, const uint8_t* active,
+                   int64_t size, int64_t begin, int64_t end, float* dgates, int64_t dgates_stride, float* dh, int64_t dh_stride);
 
 }  // namespace attend::kernels

@@ -51,8 +51,7 @@ void BackwardRows(float* logits, int64_t classes, const int64_t* target, float s
     float* row = logits + i * classes;
     const auto shift = hn::Set(d, lse[i]), scale = hn::Set(d, g[i]), share = hn::Set(d, even);
     int64_t j = 0;
-    for (; j + n <= classes; j += n)
-      hn::StoreU(hn::Mul(scale, hn::Sub(Exp(d, hn::Sub(hn::LoadU(d, row + j), shift)), share)), d, row + j);
+    for (; j + n <= classes; j += n) hn::StoreU(hn::Mul(scale, hn::Sub(Exp(d, hn::Sub(hn::LoadU(d, row + j), shift)), share)), d, row + j);
     for (; j < classes; j++) row[j] = g[i] * (std::exp(row[j] - lse[i]) - even);
     row[target[i]] -= g[i] * (1 - smoothing);
   }

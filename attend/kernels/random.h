@@ -35,8 +35,9 @@ constexpr uint64_t Purpose(std::string_view text) {
 // The 64-bit purpose is folded to one counter word and the key's upper half, step and example keep their low 32 and 64 bits.
 inline uint64_t RowKey(uint64_t seed, uint64_t purpose, uint64_t step, uint64_t example) {
   const uint64_t key = seed ^ (purpose & 0xffffffff00000000ull);
-  const Counter c = Philox({{static_cast<uint32_t>(purpose), static_cast<uint32_t>(step), static_cast<uint32_t>(example),
-                             static_cast<uint32_t>(example >> 32)}}, key);
+  const Counter c = Philox(
+      {{static_cast<uint32_t>(purpose), static_cast<uint32_t>(step), static_cast<uint32_t>(example), static_cast<uint32_t>(example >> 32)}},
+      key);
   return static_cast<uint64_t>(c.v[0]) | static_cast<uint64_t>(c.v[1]) << 32;
 }
 
@@ -81,7 +82,8 @@ class Stream {
 struct Dropout {
   uint32_t threshold;  // round(65536 p)
   float scale;         // of kept values: 65536 / (65536 - threshold)
-  explicit Dropout(double p) : threshold(static_cast<uint32_t>(p * 65536.0 + 0.5)), scale(static_cast<float>(65536.0 / (65536.0 - threshold))) {}
+  explicit Dropout(double p)
+      : threshold(static_cast<uint32_t>(p * 65536.0 + 0.5)), scale(static_cast<float>(65536.0 / (65536.0 - threshold))) {}
   // The draws of elements 8*block .. 8*block+7 under counter (block, position, head, stream).
   static std::array<uint16_t, 8> Draws(uint64_t key, uint32_t block, uint32_t position, uint32_t head, uint32_t stream) {
     const Counter c = Philox({{block, position, head, stream}}, key);

@@ -22,7 +22,8 @@ std::shared_ptr<nn::Encoder> MakeEncoder(const nn::RecurrentEncoderOptions& opti
   return std::make_shared<nn::RecurrentEncoder>(options, sizes.source, sizes.padding);
 }
 
-std::shared_ptr<nn::SequenceDecoder> MakeDecoder(const nn::RecurrentDecoderOptions& options, int64_t memory_size, const VocabularySizes& sizes) {
+std::shared_ptr<nn::SequenceDecoder> MakeDecoder(const nn::RecurrentDecoderOptions& options, int64_t memory_size,
+                                                 const VocabularySizes& sizes) {
   return std::make_shared<nn::RecurrentDecoder>(options, memory_size, sizes.target, sizes.padding);
 }
 
@@ -48,8 +49,9 @@ SequenceModel::SequenceModel(const ModelOptions& options, const VocabularySizes&
   if (options.tie == Tie::all) {
     if (!sizes.shared) throw UserError("model.tie", "a shared vocabulary (text.shared) for tie all", "separate ones");
     if (encoder_->embedding().weight().sizes() != decoder_->embedding().weight().sizes())
-      throw UserError("model.tie", "embeddings of one size for tie all", std::to_string(encoder_->embedding().weight().size(1)) + " in the encoder and " +
-                                                                            std::to_string(decoder_->embedding().weight().size(1)) + " in the decoder");
+      throw UserError("model.tie", "embeddings of one size for tie all",
+                      std::to_string(encoder_->embedding().weight().size(1)) + " in the encoder and " +
+                          std::to_string(decoder_->embedding().weight().size(1)) + " in the decoder");
     encoder_->TieEmbedding(decoder_->embedding());
   }
   head_ = register_module("head", std::make_shared<VocabularyHead>(decoder_->output_size(), sizes.target,
@@ -71,8 +73,8 @@ LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options
   // Only real tokens reach the vocabulary, the largest product of the model.
   const Tensor real = (at::arange(steps, target.lengths.options()).unsqueeze(0) < target.lengths.unsqueeze(1)).reshape({-1});
   const Tensor index = real.nonzero().squeeze(1);
-  const auto loss = head_->Loss(states.reshape({rows * steps, -1}).index_select(0, index), target.values.reshape({-1}).index_select(0, index),
-                                options.smoothing);
+  const auto loss = head_->Loss(states.reshape({rows * steps, -1}).index_select(0, index),
+                                target.values.reshape({-1}).index_select(0, index), options.smoothing);
   LossSum sum{loss.loss.sum(), loss.nll.sum(at::kDouble).item<double>(), index.size(0)};
   if (guided) sum.total = sum.total + options.guided_alignment * GuidedAlignment(ToTensor(guide->second, context.device), context.recorded);
   for (const auto& [name, extra] : context.losses) sum.total = sum.total + extra;
@@ -98,8 +100,9 @@ class SequenceModel::Rows : public search::Decoder {
     data::IdField field{static_cast<int64_t>(tokens.size()), 1, {tokens.begin(), tokens.end()}, std::vector<int32_t>(tokens.size(), 1)};
     const Tensor output = rows_->Step(ToTensors(field, context_.device).values.squeeze(1), context_);
     const Tensor logits = model_.head_->Logits(output).to(at::kCPU, at::kFloat).contiguous();
-    search::StepResult result = search::Choose({logits.data_ptr<float>(), static_cast<size_t>(logits.numel())}, logits.size(0), logits.size(1), request,
-                                               [](int64_t n, const std::function<void(int64_t, int64_t)>& body) { at::parallel_for(0, n, 8, body); });
+    search::StepResult result =
+        search::Choose({logits.data_ptr<float>(), static_cast<size_t>(logits.numel())}, logits.size(0), logits.size(1), request,
+                       [](int64_t n, const std::function<void(int64_t, int64_t)>& body) { at::parallel_for(0, n, 8, body); });
     for (const nn::RecordedMap& map : context_.recorded) result.maps.push_back(ToStepMap(map));
     return result;
   }

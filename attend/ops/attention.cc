@@ -60,7 +60,8 @@ AttentionResult attention(const at::Tensor& query, const at::Tensor& key, const 
 AttentionResult attention(const at::Tensor& query, const PreparedKey& key, const at::Tensor& value, const AttentionArgs& args) {
   Call call = MakeCall(query, key.key, value, args);
   ATTEND_EXPECT(args.score == key.score, "attention", "score ", key.score, ", for which the key was prepared; found ", args.score);
-  ATTEND_EXPECT(!args.param.defined() || args.param.is_same(key.param), "attention", "the param for which the key was prepared; found another one");
+  ATTEND_EXPECT(!args.param.defined() || args.param.is_same(key.param), "attention",
+                "the param for which the key was prepared; found another one");
   call.param = key.param;
   call.prepared = key.packed;
   return Result(Dispatch(call));

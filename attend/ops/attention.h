@@ -13,7 +13,7 @@ struct PreparedKey {
   at::Tensor key;     // (B, Hk, Tk, D)
   at::Tensor packed;  // bytes whose size depends on shapes and dtypes only; undefined where the path of this score packs nothing
   std::string score;
-  at::Tensor param;   // undefined where the score has none
+  at::Tensor param;  // undefined where the score has none
 };
 
 // The arguments of attention beside query, key and value. An undefined tensor is an absent one. B: batch, Hq: query heads,
@@ -23,28 +23,28 @@ struct AttentionArgs {
   at::Tensor param;                  // additive: v (Hq, D) or (D)
   at::Tensor scores;                 // (B, Hq, Tq, Tk) given scores
 
-  at::Tensor attn_mask;       // bool, broadcast to (B, Hq, Tq, Tk): True = attend
-  at::Tensor attn_bias;       // float, broadcast to (B, Hq, Tq, Tk), added to the scores; differentiable
-  at::Tensor alibi_slopes;    // (Hq)
-  at::Tensor key_lengths;     // (B) integers: keys from there on do not exist; they may hold anything
-  at::Tensor query_lengths;   // (B) integers
-  at::Tensor cu_seqlens_q;    // (n + 1) packed sequences: B = 1, Tq = total, key_lengths, query_offset and seed have one entry a sequence
-  at::Tensor cu_seqlens_k;    // (n + 1)
-  at::Tensor key_rows;        // (B) or (B, Tk) int64: row of key and value that holds position j for this batch row
-  at::Tensor query_offset;    // () or (B) int64: position of the first query; undefined: 0
-  bool is_causal = false;     // key j is visible to the query at position i when j <= i
+  at::Tensor attn_mask;      // bool, broadcast to (B, Hq, Tq, Tk): True = attend
+  at::Tensor attn_bias;      // float, broadcast to (B, Hq, Tq, Tk), added to the scores; differentiable
+  at::Tensor alibi_slopes;   // (Hq)
+  at::Tensor key_lengths;    // (B) integers: keys from there on do not exist; they may hold anything
+  at::Tensor query_lengths;  // (B) integers
+  at::Tensor cu_seqlens_q;   // (n + 1) packed sequences: B = 1, Tq = total, key_lengths, query_offset and seed have one entry a sequence
+  at::Tensor cu_seqlens_k;   // (n + 1)
+  at::Tensor key_rows;       // (B) or (B, Tk) int64: row of key and value that holds position j for this batch row
+  at::Tensor query_offset;   // () or (B) int64: position of the first query; undefined: 0
+  bool is_causal = false;    // key j is visible to the query at position i when j <= i
   std::optional<int64_t> window_left, window_right;  // visible: i - left <= j <= i + right; none: unbounded
   std::optional<int64_t> block_size, look_back;
-  at::Tensor global_keys;     // bool (Tk) or (B, Tk)
-  at::Tensor centers;         // (B, Hq, Tq)
+  at::Tensor global_keys;  // bool (Tk) or (B, Tk)
+  at::Tensor centers;      // (B, Hq, Tq)
   std::optional<double> half_width;
 
   std::optional<double> scale;  // of scaled_dot; none: 1/sqrt(D)
   std::string normaliser = "softmax";
   std::string readout = "soft";
   double temperature = 1;
-  double dropout_p = 0;         // of the weights
-  at::Tensor seed;              // int64 () or (B): one key a row; needed when dropout_p > 0
+  double dropout_p = 0;  // of the weights
+  at::Tensor seed;       // int64 () or (B): one key a row; needed when dropout_p > 0
   bool need_weights = false, return_lse = false, return_sample = false;
 };
 

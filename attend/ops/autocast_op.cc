@@ -20,7 +20,11 @@ void InLowPrecision(const c10::OperatorHandle& op, torch::jit::Stack* stack, c10
 
 }  // namespace
 
-void AttentionAutocastCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) { InLowPrecision(op, stack, c10::DispatchKey::AutocastCPU); }
-void AttentionAutocastCuda(const c10::OperatorHandle& op, torch::jit::Stack* stack) { InLowPrecision(op, stack, c10::DispatchKey::AutocastCUDA); }
+void AttentionAutocastCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  InLowPrecision(op, stack, c10::DispatchKey::AutocastCPU);
+}
+void AttentionAutocastCuda(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  InLowPrecision(op, stack, c10::DispatchKey::AutocastCUDA);
+}
 
 }  // namespace attend::ops

@@ -91,8 +91,9 @@ void AttentionAutograd(const c10::OperatorHandle&, torch::jit::Stack* stack) {
     Push(*stack, Dispatch(call));
     return;
   }
-  const variable_list out = AttentionFunction::apply(Maybe(call.query), Maybe(call.key), Maybe(call.value), Maybe(call.param), Maybe(call.scores),
-                                                     Maybe(call.attn_bias), Maybe(call.alibi_slopes), Maybe(call.centers), call);
+  const variable_list out =
+      AttentionFunction::apply(Maybe(call.query), Maybe(call.key), Maybe(call.value), Maybe(call.param), Maybe(call.scores),
+                               Maybe(call.attn_bias), Maybe(call.alibi_slopes), Maybe(call.centers), call);
   Push(*stack, Outputs{out[0], out[1], out[2], out[3], out[4]});
 }
 

@@ -117,14 +117,22 @@ void Call::SetScalars(const std::vector<IValue>& scalars) {
 
 const at::Tensor& Differentiable(const Call& call, Gradient which) {
   switch (which) {
-    case kQuery: return call.query;
-    case kKey: return call.key;
-    case kValue: return call.value;
-    case kParam: return call.param;
-    case kScores: return call.scores;
-    case kBias: return call.attn_bias;
-    case kSlopes: return call.alibi_slopes;
-    default: return call.centers;
+    case kQuery:
+      return call.query;
+    case kKey:
+      return call.key;
+    case kValue:
+      return call.value;
+    case kParam:
+      return call.param;
+    case kScores:
+      return call.scores;
+    case kBias:
+      return call.attn_bias;
+    case kSlopes:
+      return call.alibi_slopes;
+    default:
+      return call.centers;
   }
 }
 
@@ -133,8 +141,8 @@ std::string ForwardSchema() {
 }
 
 std::string BackwardSchema() {
-  return "(Tensor? grad_output, Tensor? grad_weights, Tensor? grad_lse, Tensor? output, Tensor? weights, Tensor? lse, " +
-         CallSchema() + ", bool[] needs) -> (Tensor query, Tensor key, Tensor value, "
+  return "(Tensor? grad_output, Tensor? grad_weights, Tensor? grad_lse, Tensor? output, Tensor? weights, Tensor? lse, " + CallSchema() +
+         ", bool[] needs) -> (Tensor query, Tensor key, Tensor value, "
          "Tensor param, Tensor scores, Tensor attn_bias, Tensor alibi_slopes, Tensor centers)";
 }
 

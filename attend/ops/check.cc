@@ -51,7 +51,8 @@ void CheckBroadcast(const char* name, const at::Tensor& t, const Shape& s) {
   const std::array<const c10::SymInt*, 4> full = {&s.batch, &s.heads, &s.queries, &s.keys};
   bool fits = t.dim() <= 4;
   for (int64_t i = 1; fits && i <= t.dim(); i++) fits = t.sym_size(-i) == 1 || t.sym_size(-i) == *full[4 - i];
-  ATTEND_EXPECT(fits, kPart, name, " that broadcasts to (", s.batch, ", ", s.heads, ", ", s.queries, ", ", s.keys, "); found ", t.sym_sizes());
+  ATTEND_EXPECT(fits, kPart, name, " that broadcasts to (", s.batch, ", ", s.heads, ", ", s.queries, ", ", s.keys, "); found ",
+                t.sym_sizes());
 }
 
 void CheckParameter(const std::string& name, spec::Score score, const at::Tensor& param, const c10::SymInt& dim) {
@@ -77,18 +78,20 @@ void CheckQueryAndKey(const Call& c, Shape& s) {
   s.dim = c.query.sym_size(3);
   s.kv_heads = c.key.sym_size(1);
   s.keys = c.key.sym_size(2);
-  ATTEND_EXPECT(c.key.sym_size(3) == s.dim, kPart, "as many features in query and key; found ", c.query.sym_sizes(), " and ", c.key.sym_sizes());
+  ATTEND_EXPECT(c.key.sym_size(3) == s.dim, kPart, "as many features in query and key; found ", c.query.sym_sizes(), " and ",
+                c.key.sym_sizes());
   ATTEND_EXPECT(c.query.scalar_type() == s.dtype && c.key.scalar_type() == s.dtype, kPart, "query, key and value of one dtype; found ",
                 c.query.scalar_type(), ", ", c.key.scalar_type(), ", ", s.dtype);
-  ATTEND_EXPECT(c.query.device() == c.value.device() && c.key.device() == c.value.device(), kPart, "query, key and value on one device; found ",
-                c.query.device(), ", ", c.key.device(), ", ", c.value.device());
+  ATTEND_EXPECT(c.query.device() == c.value.device() && c.key.device() == c.value.device(), kPart,
+                "query, key and value on one device; found ", c.query.device(), ", ", c.key.device(), ", ", c.value.device());
   const c10::SymInt rows = c.key.sym_size(0);
   ATTEND_EXPECT(c.value.sym_size(0) == rows && c.value.sym_size(1) == s.kv_heads && c.value.sym_size(2) == s.keys, kPart,
                 "key (B, Hk, Tk, D) and value (B, Hk, Tk, Dv); found ", c.key.sym_sizes(), " and ", c.value.sym_sizes());
 
   CheckParameter(c.score, *s.score, c.param, s.dim);
   if (c.param.defined() && c.param.dim() == 2)
-    ATTEND_EXPECT(c.param.sym_size(0) == s.heads, kPart, "param with one row a query head; found ", c.param.sym_sizes(), " with ", s.heads, " heads");
+    ATTEND_EXPECT(c.param.sym_size(0) == s.heads, kPart, "param with one row a query head; found ", c.param.sym_sizes(), " with ", s.heads,
+                  " heads");
   ATTEND_EXPECT(!c.scale || c.score == "scaled_dot", kPart, "scale with score scaled_dot only; found score ", c.score);
 }
 
@@ -97,24 +100,28 @@ void CheckGivenScores(const Call& c, Shape& s) {
   ATTEND_EXPECT(!c.query.defined() && !c.key.defined() && !c.param.defined() && !c.scale, kPart,
                 "neither query, key, param nor scale with given scores; found one of them");
   ATTEND_EXPECT(c.scores.dim() == 4, kPart, "scores (B, Hq, Tq, Tk); found ", c.scores.sym_sizes());
-  ATTEND_EXPECT(c.scores.scalar_type() == s.dtype && c.scores.device() == c.value.device(), kPart, "scores and value of one dtype and device; found ",
-                c.scores.scalar_type(), " on ", c.scores.device(), ", ", s.dtype, " on ", c.value.device());
+  ATTEND_EXPECT(c.scores.scalar_type() == s.dtype && c.scores.device() == c.value.device(), kPart,
+                "scores and value of one dtype and device; found ", c.scores.scalar_type(), " on ", c.scores.device(), ", ", s.dtype,
+                " on ", c.value.device());
   s.batch = c.scores.sym_size(0);
   s.heads = c.scores.sym_size(1);
   s.queries = c.scores.sym_size(2);
   s.keys = c.scores.sym_size(3);
   s.kv_heads = c.value.sym_size(1);
   s.dim = 0;
-  ATTEND_EXPECT(c.value.sym_size(2) == s.keys, kPart, "as many keys in scores and value; found ", c.scores.sym_sizes(), " and ", c.value.sym_sizes());
+  ATTEND_EXPECT(c.value.sym_size(2) == s.keys, kPart, "as many keys in scores and value; found ", c.scores.sym_sizes(), " and ",
+                c.value.sym_sizes());
 }
 
 void CheckRows(const Call& c, const Shape& s) {
   if (!c.key_rows.defined()) {
-    ATTEND_EXPECT(c.value.sym_size(0) == s.batch, kPart, "as many rows in query and value (or key_rows); found ", s.batch, " and ", c.value.sym_size(0));
+    ATTEND_EXPECT(c.value.sym_size(0) == s.batch, kPart, "as many rows in query and value (or key_rows); found ", s.batch, " and ",
+                  c.value.sym_size(0));
     return;
   }
   ATTEND_EXPECT(c.key_rows.scalar_type() == at::kLong, kPart, "key_rows of int64; found ", c.key_rows.scalar_type());
-  const bool fits = (c.key_rows.dim() == 1 || (c.key_rows.dim() == 2 && c.key_rows.sym_size(1) == s.keys)) && c.key_rows.sym_size(0) == s.batch;
+  const bool fits =
+      (c.key_rows.dim() == 1 || (c.key_rows.dim() == 2 && c.key_rows.sym_size(1) == s.keys)) && c.key_rows.sym_size(0) == s.batch;
   ATTEND_EXPECT(fits, kPart, "key_rows (", s.batch, ") or (", s.batch, ", ", s.keys, "); found ", c.key_rows.sym_sizes());
   ATTEND_EXPECT(!c.cu_seqlens_q.defined(), kPart, "no key_rows with packed sequences; found both");
 }
@@ -122,7 +129,8 @@ void CheckRows(const Call& c, const Shape& s) {
 void CheckPacked(const Call& c, const Shape& s) {
   ATTEND_EXPECT(c.cu_seqlens_q.defined() && c.cu_seqlens_k.defined(), kPart, "both cu_seqlens_q and cu_seqlens_k; found one of them");
   for (const at::Tensor* t : {&c.cu_seqlens_q, &c.cu_seqlens_k})
-    ATTEND_EXPECT(IsIndex(*t) && t->dim() == 1 && t->sym_size(0) >= 1, kPart, "cu_seqlens (n + 1) of integers; found ", t->scalar_type(), " ", t->sym_sizes());
+    ATTEND_EXPECT(IsIndex(*t) && t->dim() == 1 && t->sym_size(0) >= 1, kPart, "cu_seqlens (n + 1) of integers; found ", t->scalar_type(),
+                  " ", t->sym_sizes());
   ATTEND_EXPECT(c.cu_seqlens_q.sym_size(0) == c.cu_seqlens_k.sym_size(0), kPart, "as many sequences of queries as of keys; found ",
                 c.cu_seqlens_q.sym_sizes(), " and ", c.cu_seqlens_k.sym_sizes());
   ATTEND_EXPECT(s.batch == 1, kPart, "a batch of 1 with packed sequences; found ", s.batch);
@@ -141,7 +149,8 @@ std::string Supports() {
 
 // Arguments that are part of the signature and of which no mechanism in the lists makes use yet.
 void CheckAvailable(const Call& c) {
-  ATTEND_EXPECT(!c.block_size && !c.look_back, kPart, "a support among ", Supports(), " (is_causal, lengths and attn_mask combine with each); found block");
+  ATTEND_EXPECT(!c.block_size && !c.look_back, kPart, "a support among ", Supports(),
+                " (is_causal, lengths and attn_mask combine with each); found block");
   ATTEND_EXPECT(!c.global_keys.defined(), kPart, "a support among ", Supports(), " without global keys; found global_keys");
   ATTEND_EXPECT(!c.centers.defined() && !c.half_width, kPart, "a support among ", Supports(), "; found centers or half_width (predictive)");
   ATTEND_EXPECT(!c.alibi_slopes.defined(), kPart, "positions given by attn_bias; found alibi_slopes");
@@ -171,7 +180,8 @@ Shape Check(const Call& c) {
   s.readout = Choose<spec::Readout>("readout ", c.readout);
   CheckAvailable(c);
   s.score ? CheckQueryAndKey(c, s) : CheckGivenScores(c, s);
-  ATTEND_EXPECT(s.kv_heads >= 1 && s.heads % s.kv_heads == 0, kPart, "query heads a multiple of key/value heads; found ", s.heads, " and ", s.kv_heads);
+  ATTEND_EXPECT(s.kv_heads >= 1 && s.heads % s.kv_heads == 0, kPart, "query heads a multiple of key/value heads; found ", s.heads, " and ",
+                s.kv_heads);
   CheckRows(c, s);
 
   const bool packed = c.cu_seqlens_q.defined() || c.cu_seqlens_k.defined();
@@ -182,11 +192,13 @@ Shape Check(const Call& c) {
   CheckPerRow("query_offset", c.query_offset, rows, true);
   CheckPerRow("seed", c.seed, rows, true);
   if (c.attn_mask.defined()) {
-    ATTEND_EXPECT(c.attn_mask.scalar_type() == at::kBool, kPart, "attn_mask of bool, True = attend (floats are attn_bias); found ", c.attn_mask.scalar_type());
+    ATTEND_EXPECT(c.attn_mask.scalar_type() == at::kBool, kPart, "attn_mask of bool, True = attend (floats are attn_bias); found ",
+                  c.attn_mask.scalar_type());
     CheckBroadcast("attn_mask", c.attn_mask, s);
   }
   if (c.attn_bias.defined()) {
-    ATTEND_EXPECT(at::isFloatingType(c.attn_bias.scalar_type()), kPart, "attn_bias of floats (booleans are attn_mask); found ", c.attn_bias.scalar_type());
+    ATTEND_EXPECT(at::isFloatingType(c.attn_bias.scalar_type()), kPart, "attn_bias of floats (booleans are attn_mask); found ",
+                  c.attn_bias.scalar_type());
     CheckBroadcast("attn_bias", c.attn_bias, s);
   }
   for (const auto* side : {&c.window_left, &c.window_right})

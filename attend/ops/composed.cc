@@ -41,8 +41,14 @@ struct Problem {
         value(Rows(RowsOfMemory(c.value, c.key_rows))),
         invisible(Invisible(c, queries, keys)) {
     if (!shape.score) return;
-    score = {Rows(c.query), Rows(RowsOfMemory(c.key, c.key_rows)), c.param.defined() ? c.param.to(shape.compute) : c.param,
-             c.scale, batch, heads, kv_heads, queries};
+    score = {Rows(c.query),
+             Rows(RowsOfMemory(c.key, c.key_rows)),
+             c.param.defined() ? c.param.to(shape.compute) : c.param,
+             c.scale,
+             batch,
+             heads,
+             kv_heads,
+             queries};
   }
 
   // (B, H, T, D) -> (R, HT/Hk, D) in the precision of the arithmetic.
@@ -89,10 +95,10 @@ bool ShowsGarbage(const Problem& p, const Tensor& product) {
 
 Tensor Read(const Problem& p, const Tensor& weights) {
   switch (p.shape.readout) {
-#define ATTEND_READOUT(name, ...)                                                                \
-  case spec::Readout::name: {                                                                    \
-    using Readout = ComposedReadout<spec::Readout::name>;                                        \
-    const Tensor out = Readout::Forward(weights, p.value);                                       \
+#define ATTEND_READOUT(name, ...)                                                                        \
+  case spec::Readout::name: {                                                                            \
+    using Readout = ComposedReadout<spec::Readout::name>;                                                \
+    const Tensor out = Readout::Forward(weights, p.value);                                               \
     return ShowsGarbage(p, out) ? Readout::Forward(weights, p.value.masked_fill(p.DeadKeys(), 0)) : out; \
   }
 #include "attend/spec/readouts.def"
@@ -105,7 +111,8 @@ Normalised Normalise(const Problem& p, bool lse) {
   const bool hidden = p.invisible.defined() || p.call.attn_bias.defined() || !p.shape.score;
   switch (p.shape.normaliser) {
 #define ATTEND_NORMALISER(name, ...) \
-  case spec::Normaliser::name: return ComposedNormaliser<spec::Normaliser::name>::Forward(p.Scores(), hidden, lse);
+  case spec::Normaliser::name:       \
+    return ComposedNormaliser<spec::Normaliser::name>::Forward(p.Scores(), hidden, lse);
 #include "attend/spec/normalisers.def"
 #undef ATTEND_NORMALISER
   }
@@ -115,7 +122,8 @@ Normalised Normalise(const Problem& p, bool lse) {
 Tensor NormaliserBackward(const Problem& p, const Tensor& weights, const Tensor& grad_weights, const Tensor& grad_lse) {
   switch (p.shape.normaliser) {
 #define ATTEND_NORMALISER(name, ...) \
-  case spec::Normaliser::name: return ComposedNormaliser<spec::Normaliser::name>::Backward(weights, grad_weights, grad_lse);
+  case spec::Normaliser::name:       \
+    return ComposedNormaliser<spec::Normaliser::name>::Backward(weights, grad_weights, grad_lse);
 #include "attend/spec/normalisers.def"
 #undef ATTEND_NORMALISER
   }
@@ -129,12 +137,12 @@ struct ReadGradients {
 ReadGradients ReadBackward(const Problem& p, const Tensor& grad_output, const Tensor& weights, bool needs_weights, bool needs_value) {
   ReadGradients out;
   switch (p.shape.readout) {
-#define ATTEND_READOUT(name, ...)                                                      \
-  case spec::Readout::name: {                                                          \
-    using Readout = ComposedReadout<spec::Readout::name>;                              \
-    if (needs_weights) out.weights = Readout::BackwardWeights(grad_output, p.value);   \
-    if (needs_value) out.value = Readout::BackwardValue(grad_output, weights);         \
-    break;                                                                             \
+#define ATTEND_READOUT(name, ...)                                                    \
+  case spec::Readout::name: {                                                        \
+    using Readout = ComposedReadout<spec::Readout::name>;                            \
+    if (needs_weights) out.weights = Readout::BackwardWeights(grad_output, p.value); \
+    if (needs_value) out.value = Readout::BackwardValue(grad_output, weights);       \
+    break;                                                                           \
   }
 #include "attend/spec/readouts.def"
 #undef ATTEND_READOUT
@@ -168,7 +176,8 @@ ReadGradients BackwardToScores(const Problem& p, const BackwardCall& b, bool nee
   if (!needs_scores) return out;
   Tensor grad_weights = out.weights.defined() ? p.Whole(out.weights) : Tensor();
   if (grad_weights.defined() && dropout.defined()) grad_weights.mul_(dropout);
-  if (b.grad_weights.defined()) grad_weights = grad_weights.defined() ? grad_weights.add_(b.grad_weights) : b.grad_weights.to(p.shape.compute, false, true);
+  if (b.grad_weights.defined())
+    grad_weights = grad_weights.defined() ? grad_weights.add_(b.grad_weights) : b.grad_weights.to(p.shape.compute, false, true);
   if (!grad_weights.defined() && !b.grad_lse.defined()) grad_weights = at::zeros(weights.sizes(), weights.options());
   if (grad_weights.defined() && p.invisible.defined()) grad_weights.masked_fill_(p.invisible, 0);  // a value that is NaN there
   out.weights = NormaliserBackward(p, weights, grad_weights, b.grad_lse.defined() ? b.grad_lse.to(p.shape.compute) : b.grad_lse);
@@ -200,8 +209,9 @@ Gradients Backward(const BackwardCall& b) {
   for (Tensor& g : out) g = None(c);
   const auto zeros = [](const Tensor& like) { return at::zeros(like.sizes(), like.options()); };
   if (needs(kValue)) {
-    out[kValue] = read.value.defined() ? RowsOfMemoryBackward(read.value.view({p.batch, p.kv_heads, p.keys, -1}).to(p.shape.dtype), c.value, c.key_rows)
-                                       : zeros(c.value);
+    out[kValue] = read.value.defined()
+                      ? RowsOfMemoryBackward(read.value.view({p.batch, p.kv_heads, p.keys, -1}).to(p.shape.dtype), c.value, c.key_rows)
+                      : zeros(c.value);
   }
   if (!any) return out;
   const Tensor& grad = read.weights;

@@ -41,7 +41,8 @@ template <class F>
 auto Visit(spec::Score score, F&& f) {
   switch (score) {
 #define ATTEND_SCORE(name, ...) \
-  case spec::Score::name: return f(ComposedScore<spec::Score::name>{});
+  case spec::Score::name:       \
+    return f(ComposedScore<spec::Score::name>{});
 #include "attend/spec/scores.def"
 #undef ATTEND_SCORE
   }

@@ -11,10 +11,10 @@ namespace attend::ops {
 
 // What a score computes on. R = B·Hk rows of memory; N = (Hq/Hk)·Tq queries that share a row, so that grouped heads need no copy.
 struct ScoreArgs {
-  at::Tensor query;  // (R, N, D)
-  at::Tensor key;    // (R, Tk, D)
-  at::Tensor param;  // as Parameter says
-  std::optional<double> scale;  // none: the score's own
+  at::Tensor query;                                         // (R, N, D)
+  at::Tensor key;                                           // (R, Tk, D)
+  at::Tensor param;                                         // as Parameter says
+  std::optional<double> scale;                              // none: the score's own
   int64_t batch = 0, heads = 0, kv_heads = 0, queries = 0;  // B, Hq, Hk, Tq
 };
 

@@ -9,7 +9,6 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <type_traits>
 #include <vector>
 
 #include "attend/kernels/dropout.h"
@@ -28,9 +27,18 @@ constexpr const char* kPart = "dropout";
 void CheckDropout(const Tensor& x, const Tensor& row_keys, double p) {
   ATTEND_EXPECT(x.dim() == 2 || x.dim() == 3, kPart, "x (B, C) or (B, T, C); found ", x.sym_sizes());
   ATTEND_EXPECT(at::isFloatingType(x.scalar_type()), kPart, "floats; found ", x.scalar_type());
-  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kPart,
-                "row_keys (", x.sym_size(0), ") int64; found ", row_keys.sym_sizes(), " ", row_keys.scalar_type());
+  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kPart, "row_keys (",
+                x.sym_size(0), ") int64; found ", row_keys.sym_sizes(), " ", row_keys.scalar_type());
   ATTEND_EXPECT(p >= 0 && p <= 1, kPart, "p from 0 to 1; found ", p);
+}
+
+void DropRow(const float* x, const uint16_t* draws, int64_t n, const random::Dropout& dropout, float* y) {
+  kernels::ApplyDropout(x, draws, n, dropout.threshold, dropout.scale, y);
+}
+template <class T>
+void DropRow(const T* x, const uint16_t* draws, int64_t n, const random::Dropout& dropout, T* y) {
+  const at::opmath_type<T> scale = dropout.scale;
+  for (int64_t c = 0; c < n; c++) y[c] = draws[c] >= dropout.threshold ? static_cast<T>(x[c] * scale) : T(0);
 }
 
 Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, int64_t position_offset, bool locked) {
@@ -41,8 +49,6 @@ Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, 
   const random::Dropout dropout(p);
   const int64_t* key = keys.const_data_ptr<int64_t>();
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, in.scalar_type(), "dropout", [&] {
-    using real = at::opmath_type<scalar_t>;
-    const real kept = dropout.threshold < 65536 ? dropout.scale : 0;
     const scalar_t* from = in.const_data_ptr<scalar_t>();
     scalar_t* to = out.mutable_data_ptr<scalar_t>();
     const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(channels, 1)), blocks = (channels + 7) / 8;
@@ -50,14 +56,9 @@ Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, 
       std::vector<uint16_t> draws(static_cast<size_t>(8 * blocks));
       for (int64_t row = begin; row < end; row++) {
         const auto position = static_cast<uint32_t>(position_offset + (locked ? 0 : row % positions));
-        kernels::DropoutDraws(static_cast<uint64_t>(key[row / positions]), position, 0, static_cast<uint32_t>(stream), blocks, draws.data());
-        const scalar_t* x = from + row * channels;
-        scalar_t* y = to + row * channels;
-        if constexpr (std::is_same_v<scalar_t, float>) {
-          kernels::ApplyDropout(x, draws.data(), channels, dropout.threshold, kept, y);
-        } else {
-          for (int64_t c = 0; c < channels; c++) y[c] = draws[c] >= dropout.threshold ? static_cast<scalar_t>(x[c] * kept) : scalar_t(0);
-        }
+        kernels::DropoutDraws(static_cast<uint64_t>(key[row / positions]), position, 0, static_cast<uint32_t>(stream), blocks,
+                              draws.data());
+        DropRow(from + row * channels, draws.data(), channels, dropout, to + row * channels);
       }
     });
   });
@@ -88,8 +89,8 @@ Tensor Dispatch(const Tensor& x, const Tensor& row_keys, double p, int64_t strea
 
 // Linear in x, so its gradient is itself.
 struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& row_keys, double p, int64_t stream, const c10::SymInt& position_offset,
-                        bool locked) {
+  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& row_keys, double p, int64_t stream,
+                        const c10::SymInt& position_offset, bool locked) {
     const at::AutoDispatchBelowADInplaceOrView below;
     ctx->save_for_backward({row_keys});
     ctx->saved_data["scalars"] = c10::ivalue::Tuple::create({p, stream, position_offset, locked});

@@ -25,7 +25,8 @@ std::vector<int64_t> Ends(const char* name, const Tensor& cu_seqlens, int64_t to
 }
 
 std::vector<Sequence> Sequences(const Call& call) {
-  const std::vector<int64_t> q = Ends("cu_seqlens_q", call.cu_seqlens_q, call.query.size(2)), k = Ends("cu_seqlens_k", call.cu_seqlens_k, call.key.size(2));
+  const std::vector<int64_t> q = Ends("cu_seqlens_q", call.cu_seqlens_q, call.query.size(2)),
+                             k = Ends("cu_seqlens_k", call.cu_seqlens_k, call.key.size(2));
   std::vector<Sequence> out;
   for (size_t i = 0; i + 1 < q.size(); i++) out.push_back({static_cast<int64_t>(i), q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i]});
   return out;

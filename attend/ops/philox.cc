@@ -44,8 +44,8 @@ at::Tensor ComposedDropoutFactors(const at::Tensor& keys, const at::Tensor& offs
   const int64_t blocks = (channels + 7) / 8;
   at::Tensor position = at::arange(positions, ints).view({1, 1, -1, 1});
   if (offsets.defined()) position = position + offsets.to(ints).view({-1, 1, 1, 1});
-  at::Tensor c0 = at::arange(blocks, ints).view({1, 1, 1, -1}), c1 = position.bitwise_and(kWord), c2 = at::arange(heads, ints).view({1, -1, 1, 1}),
-             c3 = at::full({1, 1, 1, 1}, stream & kWord, ints);
+  at::Tensor c0 = at::arange(blocks, ints).view({1, 1, 1, -1}), c1 = position.bitwise_and(kWord),
+             c2 = at::arange(heads, ints).view({1, -1, 1, 1}), c3 = at::full({1, 1, 1, 1}, stream & kWord, ints);
   const at::Tensor key = keys.to(ints).view({-1, 1, 1, 1});
   at::Tensor k0 = key.bitwise_and(kWord), k1 = key.bitwise_right_shift(32).bitwise_and(kWord);
   for (int round = 0; round < 10; round++) {
@@ -68,8 +68,8 @@ at::Tensor ComposedDropoutFactors(const at::Tensor& keys, const at::Tensor& offs
   return draw.ge(static_cast<int64_t>(dropout.threshold)).to(options.dtype()).mul_(KeptScale(dropout)).contiguous();
 }
 
-at::Tensor DropoutFactors(const at::Tensor& keys, const at::Tensor& offsets, int64_t heads, int64_t positions, int64_t channels, int64_t stream,
-                          double p, const at::TensorOptions& options) {
+at::Tensor DropoutFactors(const at::Tensor& keys, const at::Tensor& offsets, int64_t heads, int64_t positions, int64_t channels,
+                          int64_t stream, double p, const at::TensorOptions& options) {
   if (!options.device().is_cpu()) return ComposedDropoutFactors(keys, offsets, heads, positions, channels, stream, p, options);
   const random::Dropout dropout(p);
   const at::Tensor key = keys.contiguous(), offset = offsets.defined() ? offsets.to(at::kLong).contiguous() : offsets;
@@ -86,8 +86,8 @@ at::Tensor DropoutFactors(const at::Tensor& keys, const at::Tensor& offsets, int
       for (int64_t row = begin; row < end; row++) {
         const int64_t t = row % positions, h = row / positions % heads, b = row / (positions * heads);
         const int64_t at = t + (offset_data ? offset_data[offset_per_row ? b : 0] : 0);
-        kernels::DropoutDraws(static_cast<uint64_t>(key_data[b]), static_cast<uint32_t>(at), static_cast<uint32_t>(h), static_cast<uint32_t>(stream),
-                              blocks, draws.data());
+        kernels::DropoutDraws(static_cast<uint64_t>(key_data[b]), static_cast<uint32_t>(at), static_cast<uint32_t>(h),
+                              static_cast<uint32_t>(stream), blocks, draws.data());
         scalar_t* to = data + row * channels;
         for (int64_t c = 0; c < channels; c++) to[c] = draws[c] >= dropout.threshold ? kept : 0;
       }

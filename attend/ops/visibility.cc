@@ -30,8 +30,9 @@ at::Tensor Invisible(const Call& c, int64_t queries, int64_t keys) {
 #include "attend/spec/supports.def"
 #undef ATTEND_SUPPORT
   if (c.query_lengths.defined())
-    restrict(at::arange(queries, c.query_lengths.options().device(c.value.device())).view({1, 1, -1, 1}).lt(
-        c.query_lengths.to(c.value.device()).view({-1, 1, 1, 1})));
+    restrict(at::arange(queries, c.query_lengths.options().device(c.value.device()))
+                 .view({1, 1, -1, 1})
+                 .lt(c.query_lengths.to(c.value.device()).view({-1, 1, 1, 1})));
   if (c.attn_mask.defined()) restrict(c.attn_mask);
   return visible.defined() ? visible.logical_not() : visible;
 }

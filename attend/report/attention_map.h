@@ -13,7 +13,7 @@ struct AttentionMap {
   std::string row_axis, column_axis;       // in words: "produces: target", "reads from: source"
   std::vector<std::string> rows, columns;  // tokens, in order; raw text, not escaped
   int64_t heads = 1;
-  std::vector<float> weights;              // (heads, rows, columns); each shown row sums to 1, or to 0 where nothing is visible
+  std::vector<float> weights;  // (heads, rows, columns); each shown row sums to 1, or to 0 where nothing is visible
 };
 
 struct AttentionExample {
@@ -23,8 +23,8 @@ struct AttentionExample {
 };
 
 struct AttentionReport {
-  std::string title;     // of the page
-  std::string model;     // what produced it, in one line
+  std::string title;  // of the page
+  std::string model;  // what produced it, in one line
   std::vector<AttentionExample> examples;
 };
 

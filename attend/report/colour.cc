@@ -8,9 +8,17 @@ namespace attend::report {
 namespace {
 
 // matplotlib's viridis at 0, 1/10, …, 1.
-constexpr std::array<Rgb, 11> kViridis = {{{0x44, 0x01, 0x54}, {0x48, 0x25, 0x76}, {0x41, 0x44, 0x87}, {0x35, 0x5f, 0x8d},
-                                           {0x2a, 0x78, 0x8e}, {0x21, 0x91, 0x8c}, {0x22, 0xa8, 0x84}, {0x44, 0xbf, 0x70},
-                                           {0x7a, 0xd1, 0x51}, {0xbd, 0xdf, 0x26}, {0xfd, 0xe7, 0x25}}};
+constexpr std::array<Rgb, 11> kViridis = {{{0x44, 0x01, 0x54},
+                                           {0x48, 0x25, 0x76},
+                                           {0x41, 0x44, 0x87},
+                                           {0x35, 0x5f, 0x8d},
+                                           {0x2a, 0x78, 0x8e},
+                                           {0x21, 0x91, 0x8c},
+                                           {0x22, 0xa8, 0x84},
+                                           {0x44, 0xbf, 0x70},
+                                           {0x7a, 0xd1, 0x51},
+                                           {0xbd, 0xdf, 0x26},
+                                           {0xfd, 0xe7, 0x25}}};
 constexpr Rgb kWhite = {0xff, 0xff, 0xff};
 constexpr Rgb kNight = {0x16, 0x18, 0x1d};  // the dark page
 
@@ -55,9 +63,7 @@ std::string Hex(const Rgb& colour) {
   return text;
 }
 
-double Luminance(const Rgb& colour) {
-  return 0.2126 * Linear(colour[0]) + 0.7152 * Linear(colour[1]) + 0.0722 * Linear(colour[2]);
-}
+double Luminance(const Rgb& colour) { return 0.2126 * Linear(colour[0]) + 0.7152 * Linear(colour[1]) + 0.0722 * Linear(colour[2]); }
 
 int Ansi256(const Rgb& colour) {
   constexpr std::array<int, 6> kLevels = {0, 95, 135, 175, 215, 255};

@@ -8,7 +8,8 @@ namespace attend::report {
 
 std::vector<float> CombineHeads(const AttentionMap& map, int64_t head) {
   if (head < kMaxOfHeads || head >= map.heads) {
-    throw UserError("report " + map.path, "a head from 1 to " + std::to_string(map.heads) + ", mean or max", "head " + std::to_string(head + 1));
+    throw UserError("report " + map.path, "a head from 1 to " + std::to_string(map.heads) + ", mean or max",
+                    "head " + std::to_string(head + 1));
   }
   const size_t cells = map.rows.size() * map.columns.size();
   if (head >= 0) {

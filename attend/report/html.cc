@@ -66,7 +66,8 @@ std::string Overview(const AttentionMap& map) {
       cell = std::max(cell, static_cast<unsigned char>(std::lround(255 * weight)));
     }
   }
-  return ",\"overview\":{\"rows\":" + std::to_string(high) + ",\"columns\":" + std::to_string(wide) + ",\"base64\":\"" + Base64(out) + "\"}";
+  return ",\"overview\":{\"rows\":" + std::to_string(high) + ",\"columns\":" + std::to_string(wide) + ",\"base64\":\"" + Base64(out) +
+         "\"}";
 }
 
 // Appends the map's description to `data` and its weights to `blobs`, one element a head, which the page decodes when it is looked at.
@@ -143,7 +144,8 @@ std::string RenderHtml(const AttentionReport& report, const HtmlOptions& options
   AppendField(data, "title", report.title);
   data += ',';
   AppendField(data, "model", report.model);
-  data += std::string(",\"packing\":\"") + (packing == Packing::kFloat32 ? "float32" : "sqrt8") + "\",\"error\":" + number + ",\"ramps\":{\"light\":";
+  data += std::string(",\"packing\":\"") + (packing == Packing::kFloat32 ? "float32" : "sqrt8") + "\",\"error\":" + number +
+          ",\"ramps\":{\"light\":";
   AppendRamp(data, LightRamp());
   data += ",\"dark\":";
   AppendRamp(data, DarkRamp());
@@ -155,7 +157,8 @@ std::string RenderHtml(const AttentionReport& report, const HtmlOptions& options
     if (name == "data") return std::move(data);
     if (name == "weights") return std::move(blobs);
     std::string script;
-    for (const std::string_view part : {embedded::page_weights_js, embedded::page_draw_js, embedded::page_save_js, embedded::page_js}) script += part;
+    for (const std::string_view part : {embedded::page_weights_js, embedded::page_draw_js, embedded::page_save_js, embedded::page_js})
+      script += part;
     return script;
   });
 }

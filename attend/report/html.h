@@ -8,9 +8,9 @@
 namespace attend::report {
 
 struct HtmlOptions {
-  int64_t exact_weights = 2'000'000;    // pages with at most so many weights carry them as they are, 5.4 bytes each; larger ones with
-                                        // 1.4 bytes each and an error that the page states
-  int64_t most_weights = 256'000'000;   // more are refused: browsers do not open such a page
+  int64_t exact_weights = 2'000'000;   // pages with at most so many weights carry them as they are, 5.4 bytes each; larger ones with
+                                       // 1.4 bytes each and an error that the page states
+  int64_t most_weights = 256'000'000;  // more are refused: browsers do not open such a page
 };
 
 // One self-contained page that needs no network: styles, script and weights are inline, and its own Content-Security-Policy forbids

@@ -12,7 +12,7 @@ namespace attend::report {
 namespace {
 
 constexpr size_t kMostCells = 250000;
-constexpr double kTilt = 60;  // degrees by which column labels rise
+constexpr double kTilt = 60;       // degrees by which column labels rise
 constexpr int kLongestLabel = 24;  // columns of a terminal; longer tokens are cut, their full text in the label's title
 
 std::string Number(double value) {
@@ -106,7 +106,8 @@ std::string Legend(double x, double y, bool per_row_maximum) {
   }
   out += "</linearGradient>\n<rect" + Attribute("x", x) + Attribute("y", y) + Attribute("width", kWidth) +
          " height=\"10\" fill=\"url(#attend-ramp)\" stroke=\"#999\" stroke-width=\"0.5\"/>\n";
-  for (const double tick : {0.0, 0.5, 1.0}) out += Text(x + tick * kWidth, y + 22, Number(tick), " font-size=\"10\" text-anchor=\"middle\"");
+  for (const double tick : {0.0, 0.5, 1.0})
+    out += Text(x + tick * kWidth, y + 22, Number(tick), " font-size=\"10\" text-anchor=\"middle\"");
   return out + Text(x + kWidth + 12, y + 9, per_row_maximum ? "share of the row's maximum" : "weight", " font-size=\"11\"");
 }
 
@@ -134,8 +135,7 @@ std::string RenderSvg(const AttentionMap& map, const SvgOptions& options) {
   const std::string axis = " font-size=\"12\" fill=\"#57606a\"";
   const std::string column_axis = VisibleText(map.column_axis), row_axis = VisibleText(map.row_axis);
   out += Text(at.left, 44, flip ? "← " + column_axis : column_axis + " →", axis);
-  out += Text(0, 0, "← " + row_axis,
-              axis + " text-anchor=\"end\" transform=\"translate(20 " + Number(at.top) + ") rotate(-90)\"");
+  out += Text(0, 0, "← " + row_axis, axis + " text-anchor=\"end\" transform=\"translate(20 " + Number(at.top) + ") rotate(-90)\"");
   out += "<g" + Attribute("font-size", at.font) + ">\n";
   for (size_t c = 0; c < columns; ++c) {
     const double x = at.left + (static_cast<double>(flip ? columns - 1 - c : c) + 0.5) * at.cell + at.font * 0.3;

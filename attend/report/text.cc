@@ -118,7 +118,8 @@ void AppendMap(std::string& out, const AttentionMap& map, const TextOptions& opt
   for (size_t begin = 0; begin < std::max<size_t>(columns, 1); begin += per_page) {
     const size_t end = std::min(columns, begin + per_page);
     if (columns > per_page) {
-      out += "columns " + std::to_string(begin + 1) + std::string(paint.Dash()) + std::to_string(end) + " of " + std::to_string(columns) + "\n";
+      out += "columns " + std::to_string(begin + 1) + std::string(paint.Dash()) + std::to_string(end) + " of " + std::to_string(columns) +
+             "\n";
     }
     out += ColumnLabels(map.columns, begin, end, label + 1, paint.Ellipsis());
     for (size_t r = 0; r < rows.size(); ++r) {
@@ -170,7 +171,8 @@ std::string RenderText(const AttentionReport& report, const TextOptions& options
     out += VisibleText(example.title) + "\n";
     size_t label = 0;
     for (const auto& [name, text] : example.texts) label = std::max(label, name.size());
-    for (const auto& [name, text] : example.texts) out += "  " + VisibleText(name) + std::string(label - name.size() + 2, ' ') + VisibleText(text) + "\n";
+    for (const auto& [name, text] : example.texts)
+      out += "  " + VisibleText(name) + std::string(label - name.size() + 2, ' ') + VisibleText(text) + "\n";
     for (const AttentionMap& map : example.maps) {
       out += "\n";
       AppendMap(out, map, options);

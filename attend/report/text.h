@@ -8,9 +8,9 @@
 namespace attend::report {
 
 struct TextOptions {
-  int width = 80;        // columns of the terminal, at least 40; wider maps are paged by columns
-  bool colour = false;   // ANSI 256 colours
-  bool unicode = true;   // block characters and arrows; tokens are UTF-8 either way
+  int width = 80;       // columns of the terminal, at least 40; wider maps are paged by columns
+  bool colour = false;  // ANSI 256 colours
+  bool unicode = true;  // block characters and arrows; tokens are UTF-8 either way
   int64_t head = kMeanOfHeads;
 };
 

@@ -8,7 +8,7 @@ namespace attend::report {
 namespace {
 
 struct Character {
-  utf8proc_int32_t code;    // -1: `bytes` is one byte that forms no character
+  utf8proc_int32_t code;  // -1: `bytes` is one byte that forms no character
   std::string_view bytes;
 };
 
@@ -80,10 +80,13 @@ std::string Visible(std::string_view bytes, bool controls, bool spaces) {
 // +1 left to right, -1 right to left, 0 neither.
 int Direction(utf8proc_int32_t c) {
   switch (utf8proc_get_property(c)->bidi_class) {
-    case UTF8PROC_BIDI_CLASS_L: return 1;
+    case UTF8PROC_BIDI_CLASS_L:
+      return 1;
     case UTF8PROC_BIDI_CLASS_R:
-    case UTF8PROC_BIDI_CLASS_AL: return -1;
-    default: return 0;
+    case UTF8PROC_BIDI_CLASS_AL:
+      return -1;
+    default:
+      return 0;
   }
 }
 
@@ -98,8 +101,7 @@ std::string VisibleToken(std::string_view bytes) {
   std::string_view rest = bytes;
   const Character first = Next(rest);
   const auto category = first.code < 0 ? UTF8PROC_CATEGORY_LU : utf8proc_category(first.code);
-  const bool combining =
-      category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME || category == UTF8PROC_CATEGORY_MC;
+  const bool combining = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_ME || category == UTF8PROC_CATEGORY_MC;
   return (combining ? "◌" : "") + Visible(bytes, true, true);
 }
 
@@ -167,12 +169,23 @@ std::string EscapeMarkup(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;

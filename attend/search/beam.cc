@@ -31,8 +31,8 @@ void Beam::AddRows(Grower& grower) {
   const auto position = static_cast<size_t>(length_);
   const int32_t forced = position < sentence_.prefix.size() ? sentence_.prefix[position] : -1;
   for (Live& live : live_)
-    live.row = grower.AddRow(
-        live, forced, forced >= 0 ? std::vector<int32_t>{} : Forbidden(grower.history().Tokens(live.node), symbols_, options_));
+    live.row = grower.AddRow(live, forced,
+                             forced >= 0 ? std::vector<int32_t>{} : Forbidden(grower.history().Tokens(live.node), symbols_, options_));
 }
 
 std::vector<Beam::Candidate> Beam::Candidates(const StepResult& result, const std::vector<Live>& parents) const {

@@ -26,7 +26,7 @@ class Beam {
   struct Candidate {
     double log_prob;  // of the hypothesis with this id
     int32_t id;
-    size_t parent;    // in parents
+    size_t parent;  // in parents
     float id_log_prob;
   };
   struct Ended {

@@ -19,8 +19,7 @@ void Expect(bool holds, const char* part, const std::string& expected, const std
 }
 
 void CheckIds(std::span<const int32_t> ids, int32_t least, int64_t vocabulary, const char* part) {
-  for (int32_t id : ids)
-    Expect(id >= least && id < vocabulary, part, "ids below " + std::to_string(vocabulary), std::to_string(id));
+  for (int32_t id : ids) Expect(id >= least && id < vocabulary, part, "ids below " + std::to_string(vocabulary), std::to_string(id));
 }
 
 void Check(size_t size, int64_t rows, int64_t vocabulary, const StepRequest& request) {

@@ -20,17 +20,17 @@ struct Sampling {
 };
 
 struct StepRequest {
-  int k = 1;                                       // how many of the best ids to return for each row
-  std::vector<std::vector<int32_t>> forbidden;     // (rows) or empty: ids that must not be returned or drawn
-  std::vector<int32_t> forced;                     // (rows) or empty: the id whose log-probability is asked for; -1: none.
-                                                   // It wins over sampling and over forbidden ids.
+  int k = 1;                                    // how many of the best ids to return for each row
+  std::vector<std::vector<int32_t>> forbidden;  // (rows) or empty: ids that must not be returned or drawn
+  std::vector<int32_t> forced;                  // (rows) or empty: the id whose log-probability is asked for; -1: none.
+                                                // It wins over sampling and over forbidden ids.
   std::optional<Sampling> sampling;
   Maps maps = Maps::none;
 };
 
 // One attention map of one step: what each row looks at.
 struct StepMap {
-  std::string path;            // the layer's path in the model, e.g. "decoder.attention"
+  std::string path;  // the layer's path in the model, e.g. "decoder.attention"
   int64_t heads = 0, keys = 0;
   std::vector<float> weights;  // (rows, heads, keys); 0 beyond a row's length
   bool over_source = true;     // keys are positions of the source; false: of the output so far

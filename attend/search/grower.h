@@ -13,8 +13,8 @@ namespace attend::search {
 
 // A hypothesis that is still growing.
 struct Live {
-  int32_t node = -1;     // its last token in the history; -1: none yet
-  int32_t row = 0;       // of the previous step
+  int32_t node = -1;  // its last token in the history; -1: none yet
+  int32_t row = 0;    // of the previous step
   double log_prob = 0;
 };
 

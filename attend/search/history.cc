@@ -76,8 +76,7 @@ std::vector<float> History::Coverage(int32_t node, int64_t source_length) const 
   std::vector<float> sum(static_cast<size_t>(source_length), 0);
   int64_t maps = 0;
   for (const StepMap& map : maps_.at(0)) maps += map.over_source && map.heads > 0;
-  if (maps == 0)
-    throw UserError("search.coverage_penalty", "0 for a decoder that does not attend to a source", "a penalty above 0");
+  if (maps == 0) throw UserError("search.coverage_penalty", "0 for a decoder that does not attend to a source", "a penalty above 0");
   for (int32_t i : Path(node)) {
     const Node& n = nodes_[static_cast<size_t>(i)];
     for (const StepMap& map : maps_[static_cast<size_t>(n.step)]) {

@@ -23,9 +23,9 @@ struct Sentence {
 // Where the tokens of one hypothesis looked, in one layer.
 struct HypothesisMap {
   std::string path;
-  bool over_source = true;                   // keys are positions of the source; false: of the output
-  int64_t tokens = 0, heads = 0, keys = 0;   // tokens: as many as log_probs of the hypothesis has
-  std::vector<float> weights;                // (tokens, heads, keys)
+  bool over_source = true;                  // keys are positions of the source; false: of the output
+  int64_t tokens = 0, heads = 0, keys = 0;  // tokens: as many as log_probs of the hypothesis has
+  std::vector<float> weights;               // (tokens, heads, keys)
 };
 
 struct Hypothesis {

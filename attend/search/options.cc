@@ -26,8 +26,7 @@ class RangeCheck {
     void Range(double least, double most) const {
       if constexpr (std::is_arithmetic_v<T>) {
         const auto x = static_cast<double>(value);
-        if (!(x >= least && x <= most))
-          throw UserError("search." + std::string(name), Text(least) + " to " + Text(most), Text(value));
+        if (!(x >= least && x <= most)) throw UserError("search." + std::string(name), Text(least) + " to " + Text(most), Text(value));
       }
     }
   };

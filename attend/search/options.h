@@ -49,21 +49,23 @@ struct SearchOptions {
     field("length_penalty", &SearchOptions::length_penalty, "what the log-probability is divided by before outputs are compared");
     field("length_alpha", &SearchOptions::length_alpha, "exponent of the length penalty").Range(0, 10);
     field("coverage_penalty", &SearchOptions::coverage_penalty,
-          "weight beta of the penalty on source positions that got little attention (Wu et al. 2016); 0: none").Range(0, 100);
+          "weight beta of the penalty on source positions that got little attention (Wu et al. 2016); 0: none")
+        .Range(0, 100);
     field("patience", &SearchOptions::patience,
-          "stop after patience x beam complete outputs (Kasai et al. 2022); 0: only when no hypothesis can still win").Range(0, 1000);
+          "stop after patience x beam complete outputs (Kasai et al. 2022); 0: only when no hypothesis can still win")
+        .Range(0, 1000);
     field("max_length", &SearchOptions::max_length, "longest output in tokens").Range(1, 1000000);
     field("max_ratio", &SearchOptions::max_ratio, "longest output: max_ratio x source tokens + max_extra").Range(0, 1000);
     field("max_extra", &SearchOptions::max_extra, "longest output: max_ratio x source tokens + max_extra").Range(0, 1000000);
     field("min_length", &SearchOptions::min_length, "shortest output in tokens").Range(0, 1000000);
-    field("no_repeat_ngram", &SearchOptions::no_repeat_ngram,
-          "no sequence of this many tokens appears twice in an output; 0: off").Range(0, 100);
+    field("no_repeat_ngram", &SearchOptions::no_repeat_ngram, "no sequence of this many tokens appears twice in an output; 0: off")
+        .Range(0, 100);
     field("sample", &SearchOptions::sample, "draw the output instead of searching for the best");
-    field("temperature", &SearchOptions::temperature,
-          "of sampling: below 1 sharper, above 1 flatter, 0 the most likely token").Range(0, 100);
+    field("temperature", &SearchOptions::temperature, "of sampling: below 1 sharper, above 1 flatter, 0 the most likely token")
+        .Range(0, 100);
     field("top_k", &SearchOptions::top_k, "sample from the k most likely tokens; 0: from all").Range(0, 1000000);
-    field("top_p", &SearchOptions::top_p,
-          "sample from the fewest tokens that together have this probability (Holtzman et al. 2020)").Range(0, 1);
+    field("top_p", &SearchOptions::top_p, "sample from the fewest tokens that together have this probability (Holtzman et al. 2020)")
+        .Range(0, 1);
     field("seed", &SearchOptions::seed, "of sampling");
     field("replace_unknown", &SearchOptions::replace_unknown,
           "replace an unknown word by the source word that it attends to most (Jean et al. 2015)");

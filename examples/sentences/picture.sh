@@ -14,4 +14,4 @@ build/attend train --out "$work/model" --threads 2 \
   --model.decoder.fusion output --model.decoder.attention.score general \
   --train.batch_tokens 1000 --train.learning_rate 0.003 --train.epochs 5
 build/attend show "$work/model" --format svg --out "${1:-docs/pictures/attention.svg}" \
-  --text "Der alte Mann sagt, dass das Kind gestern den kleinen Hund gesehen hat."
+  --text "Die junge Lehrerin weiß, dass der Nachbar gestern das rote Fahrrad gekauft hat."

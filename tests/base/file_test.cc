@@ -75,7 +75,8 @@ TEST_F(File, WhatIsNotAFile) {
     }
     return std::string();
   };
-  EXPECT_THAT(message(folder_ / "absent"), HasSubstr("[data.train.source] expected a file that can be read; found " + (folder_ / "absent").string()));
+  EXPECT_THAT(message(folder_ / "absent"),
+              HasSubstr("[data.train.source] expected a file that can be read; found " + (folder_ / "absent").string()));
   EXPECT_THAT(message(folder_), HasSubstr("which is a folder"));
   ASSERT_EQ(mkfifo((folder_ / "pipe").c_str(), 0600), 0);
   EXPECT_THAT(message(folder_ / "pipe"), HasSubstr("which is a pipe"));  // and does not wait for a writer

@@ -50,7 +50,11 @@ std::vector<int64_t> Lines(const Corpus& corpus) {
 TEST(Corpus, AlignedFiles) {
   const Folder f;
   // A byte order mark, Windows line ends, no newline at the end, a carriage return that is text.
-  const Corpus corpus = Corpus::Open(Aligned(f.Write("s", "\xEF\xBB\xBF" "a b\r\nc\rd\r\ne"), f.Write("t", "A\nB\nC\n")), f.Options(), false, "data.train");
+  const Corpus corpus = Corpus::Open(Aligned(f.Write("s",
+                                                     "\xEF\xBB\xBF"
+                                                     "a b\r\nc\rd\r\ne"),
+                                             f.Write("t", "A\nB\nC\n")),
+                                     f.Options(), false, "data.train");
   EXPECT_THAT(Column(corpus, 0), ElementsAre("a b", "c\rd", "e"));
   EXPECT_THAT(Column(corpus, 1), ElementsAre("A", "B", "C"));
   EXPECT_EQ(corpus.counts().Summary(), "3 lines, 3 kept");
@@ -61,8 +65,9 @@ TEST(Corpus, UnusableLinesAreSkippedAndCounted) {
   DataOptions options = f.Options();
   options.max_bytes = 5;
   const std::string nul = std::string(70000, 'x') + "\n" + std::string(1, '\0') + "\n";  // beyond the binary check
-  const Corpus corpus = Corpus::Open(Aligned(f.Write("s", "one\n\n\xff\xfe\n \t\nlonger\nb\n" + nul + "c\n"),
-                                             f.Write("t", "1\n2\n3\n4\n5\n\n7\n8\n9\n")), options, false, "data.train");
+  const Corpus corpus =
+      Corpus::Open(Aligned(f.Write("s", "one\n\n\xff\xfe\n \t\nlonger\nb\n" + nul + "c\n"), f.Write("t", "1\n2\n3\n4\n5\n\n7\n8\n9\n")),
+                   options, false, "data.train");
   EXPECT_THAT(Column(corpus, 0), ElementsAre("one", "c"));
   EXPECT_THAT(Lines(corpus), ElementsAre(0, 8));
   EXPECT_EQ(corpus.counts().Summary(), "9 lines, 2 kept; skipped: 3 empty, 2 ill-encoded, 2 with too many bytes");
@@ -71,7 +76,9 @@ TEST(Corpus, UnusableLinesAreSkippedAndCounted) {
 TEST(Corpus, SeveralFilesAreOneText) {
   const Folder f;
   FilesOptions files;
-  files.source = {f.Write("s1", "a\nb"), f.Write("s2", "\xEF\xBB\xBF" "c\n\nd\n")};
+  files.source = {f.Write("s1", "a\nb"), f.Write("s2",
+                                                 "\xEF\xBB\xBF"
+                                                 "c\n\nd\n")};
   files.target = {f.Write("t1", "A\nB\n"), f.Write("t2", "C\nX\nD\n")};
   const Corpus corpus = Corpus::Open(files, f.Options(), false, "data.train");
   EXPECT_THAT(Column(corpus, 0), ElementsAre("a", "b", "c", "d"));
@@ -158,10 +165,12 @@ TEST(Corpus, MistakesAreOneLine) {
             "[data.train] expected aligned files with the same number of lines; found " + two + " with 2 and " + three + " with 3");
   EXPECT_EQ(message(Aligned(three, two)),
             "[data.train] expected aligned files with the same number of lines; found " + three + " with 3 and " + two + " with 2");
-  EXPECT_THAT(message(Aligned(two, f / "absent")), HasSubstr("[data.train.target] expected a file that can be read; found " + (f / "absent")));
+  EXPECT_THAT(message(Aligned(two, f / "absent")),
+              HasSubstr("[data.train.target] expected a file that can be read; found " + (f / "absent")));
   EXPECT_THAT(message(Aligned(two, f.path().string())), HasSubstr("which is a folder"));
   EXPECT_THAT(message(Aligned(empty, two)), HasSubstr("[data.train.source] expected a text with at least one line; found " + empty));
-  EXPECT_THAT(message(Aligned(two, binary)), HasSubstr("[data.train.target] expected UTF-8 text; found " + binary + ", which is binary (byte 3 is NUL)"));
+  EXPECT_THAT(message(Aligned(two, binary)),
+              HasSubstr("[data.train.target] expected UTF-8 text; found " + binary + ", which is binary (byte 3 is NUL)"));
   EXPECT_EQ(message(Aligned(blank, two)), "[data.train] expected at least one usable line; found 2 lines, 0 kept; skipped: 2 empty");
   EXPECT_THAT(message(FilesOptions{}), HasSubstr("expected source and target, or tsv; found neither"));
   FilesOptions both = Aligned(two, two);
@@ -171,7 +180,8 @@ TEST(Corpus, MistakesAreOneLine) {
   more.source = {two, two};
   EXPECT_THAT(message(more), HasSubstr("found 2 source and 1 target"));
   EXPECT_THAT(message(Aligned(two, two), true), HasSubstr("[data.train.alignments] expected a file of word links"));
-  EXPECT_THAT(message(Table(f.Write("x.tsv", "a\tA\n")), true), HasSubstr("expected word links (i-j ...) beside the text; found none in 1 lines"));
+  EXPECT_THAT(message(Table(f.Write("x.tsv", "a\tA\n")), true),
+              HasSubstr("expected word links (i-j ...) beside the text; found none in 1 lines"));
 }
 
 TEST(Corpus, HoldOut) {

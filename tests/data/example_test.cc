@@ -73,7 +73,8 @@ TEST(MakeBatch, AlignmentSharesWeightAmongLinkedPieces) {
 
 TEST(SortedBatches, OrderCanBeRestored) {
   std::vector<Example> examples;
-  for (int64_t i = 0; i < 50; i++) examples.push_back(EncodeExample({std::string(static_cast<size_t>(i * 17 % 50), 'a')}, TwoSides(), i, 1, 0));
+  for (int64_t i = 0; i < 50; i++)
+    examples.push_back(EncodeExample({std::string(static_cast<size_t>(i * 17 % 50), 'a')}, TwoSides(), i, 1, 0));
   std::vector<int> seen(50);
   int64_t longest = 1000;
   for (const Batch& batch : SortedBatches(examples, TwoSides(), {.tokens = 1, .sentences = 7})) {

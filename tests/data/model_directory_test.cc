@@ -148,7 +148,8 @@ TEST_F(Directory, DamagedPointer) {
 TEST_F(Directory, OneTrainingAtATime) {
   Begin();
   const FileLock lock = directory_.Lock();
-  EXPECT_THAT(Message<UserError>([&] { directory_.Lock(); }), HasSubstr("[out] expected a model directory that no other training is writing"));
+  EXPECT_THAT(Message<UserError>([&] { directory_.Lock(); }),
+              HasSubstr("[out] expected a model directory that no other training is writing"));
 }
 
 TEST_F(Directory, ClearKeepsWhatIsNotOurs) {
@@ -162,7 +163,8 @@ TEST_F(Directory, ClearKeepsWhatIsNotOurs) {
 
 TEST_F(Directory, CannotBeMade) {
   const std::string file = folder_.Write("file", "x");
-  EXPECT_THAT(Message<UserError>([&] { ModelDirectory(file + "/model").Create(); }), HasSubstr("[out] expected a folder that can be written; found " + file));
+  EXPECT_THAT(Message<UserError>([&] { ModelDirectory(file + "/model").Create(); }),
+              HasSubstr("[out] expected a folder that can be written; found " + file));
 }
 
 // A process that saves without end is killed at random moments; what it leaves always loads, and never goes back.

@@ -57,7 +57,8 @@ TEST_F(SafetensorsFile, RoundTrip) {
   EXPECT_EQ(file.metadata().at("format"), "1");
   EXPECT_THAT(file.metadata().at("checksum"), testing::MatchesRegex("xxh64:[0-9a-f]{16}"));
   EXPECT_NO_THROW(file.Verify());
-  EXPECT_THAT(Message<UserError>([&] { file.Find("absent"); }), HasSubstr("expected the tensor absent in " + path + "; found empty, flags, steps"));
+  EXPECT_THAT(Message<UserError>([&] { file.Find("absent"); }),
+              HasSubstr("expected the tensor absent in " + path + "; found empty, flags, steps"));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), std::filesystem::directory_iterator()), 1);
 }
 
@@ -93,7 +94,8 @@ TEST_F(SafetensorsFile, AcceptsWhatTheFormatAllows) {
   EXPECT_EQ(Fault(File("{}", 0)), "");
   EXPECT_EQ(Fault(File("{\"__metadata__\":{}}    ", 0)), "");
   // Fields and tensors in any order, unaligned data, a scalar.
-  EXPECT_EQ(Fault(File(R"({"b":{"data_offsets":[3,11],"shape":[],"dtype":"F64"},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})", 11)), "");
+  EXPECT_EQ(
+      Fault(File(R"({"b":{"data_offsets":[3,11],"shape":[],"dtype":"F64"},"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})", 11)), "");
 }
 
 TEST_F(SafetensorsFile, AbsurdHeaders) {
@@ -118,16 +120,16 @@ TEST_F(SafetensorsFile, HeadersThatDoNotFitTheData) {
   };
   EXPECT_EQ(Fault(File(one("F32", "[2,2]", "[0,16]"), 16)), "");
   for (const auto& [header, size] : std::vector<std::pair<std::string, size_t>>{
-           {one("F32", "[2,2]", "[0,16]"), 15},                       // cut
-           {one("F32", "[2,2]", "[0,16]"), 17},                       // data that nothing describes
-           {one("F32", "[2,3]", "[0,16]"), 16},                       // shape
-           {one("F64", "[2,2]", "[0,16]"), 16},                       // element size
-           {one("F32", "[2,2]", "[4,20]"), 20},                       // a hole
-           {one("F32", "[2,2]", "[16,0]"), 16},                       // backwards
-           {one("F32", "[2,2]", "[0,18446744073709551615]"), 16},     // beyond the file
-           {one("U8", "[4294967296,4294967296]", "[0,0]"), 0},        // a product of 2^64
-           {one("U8", "[18446744073709551615,0]", "[0,0]"), 0},       // a size of more than 63 bits
-           {one("F64", "[2305843009213693952]", "[0,0]"), 0},         // bytes of 2^64
+           {one("F32", "[2,2]", "[0,16]"), 15},                    // cut
+           {one("F32", "[2,2]", "[0,16]"), 17},                    // data that nothing describes
+           {one("F32", "[2,3]", "[0,16]"), 16},                    // shape
+           {one("F64", "[2,2]", "[0,16]"), 16},                    // element size
+           {one("F32", "[2,2]", "[4,20]"), 20},                    // a hole
+           {one("F32", "[2,2]", "[16,0]"), 16},                    // backwards
+           {one("F32", "[2,2]", "[0,18446744073709551615]"), 16},  // beyond the file
+           {one("U8", "[4294967296,4294967296]", "[0,0]"), 0},     // a product of 2^64
+           {one("U8", "[18446744073709551615,0]", "[0,0]"), 0},    // a size of more than 63 bits
+           {one("F64", "[2305843009213693952]", "[0,0]"), 0},      // bytes of 2^64
            {one("F32", "[2,2]", "[0]"), 16},
            {one("F32", "[2,2]", "[0,16,16]"), 16},
            {one("F32", "[-2,-2]", "[0,16]"), 16},

@@ -38,7 +38,9 @@ class Stream : public testing::Test {
     options.seed = 5;
     return options;
   }
-  BatchStream Open(const StreamOptions& options, Position start = {}) const { return BatchStream(*corpus_, TwoSides(true), options, start); }
+  BatchStream Open(const StreamOptions& options, Position start = {}) const {
+    return BatchStream(*corpus_, TwoSides(true), options, start);
+  }
 
   Folder folder_;
   std::optional<Corpus> corpus_;
@@ -164,7 +166,8 @@ TEST_F(Stream, OverLongExamplesAreCounted) {
 }
 
 TEST_F(Stream, PositionOfAnotherCorpus) {
-  EXPECT_THAT(Message<UserError>([&] { Open(Options(), Position{.window = 6}); }), HasSubstr("the corpus that the training state was made with"));
+  EXPECT_THAT(Message<UserError>([&] { Open(Options(), Position{.window = 6}); }),
+              HasSubstr("the corpus that the training state was made with"));
   EXPECT_NO_THROW(Open(Options(), Position{.window = 5}));
 }
 
@@ -187,8 +190,8 @@ TEST_F(Stream, PrefetchingStopsAtOnce) {
 
 TEST_F(Stream, PrefetchingCarriesFailures) {
   std::vector<Side> sides = TwoSides();
-  sides[1].encode = [encode = sides[1].encode, calls = std::make_shared<int>(0)](std::string_view text, uint64_t key, std::vector<int32_t>& ids,
-                                                                              std::vector<int32_t>* words) {
+  sides[1].encode = [encode = sides[1].encode, calls = std::make_shared<int>(0)](std::string_view text, uint64_t key,
+                                                                                 std::vector<int32_t>& ids, std::vector<int32_t>* words) {
     if (++*calls > 500) throw std::runtime_error("no more");
     encode(text, key, ids, words);
   };

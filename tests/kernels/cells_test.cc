@@ -68,11 +68,12 @@ TEST_P(Cells, Gru) {
   ForAll([](int64_t n, float spread, const uint8_t* active, random::Stream& draws) {
     const Rows x(kRows, 3 * n, &draws, spread), u(kRows, 3 * n, &draws, spread), h(kRows, n, &draws), g(kRows, n, &draws);
     Rows out(kRows, n), saved(kRows, 4 * n), bare(kRows, n), dx(kRows, 3 * n), du(kRows, 3 * n), dh(kRows, n);
-    GruForward(x.data(), x.stride(), u.data(), u.stride(), h.data(), h.stride(), active, n, kFrom, kTo, out.data(), out.stride(), saved.data(),
-               saved.stride());
-    GruForward(x.data(), x.stride(), u.data(), u.stride(), h.data(), h.stride(), active, n, kFrom, kTo, bare.data(), bare.stride(), nullptr, 0);
-    GruBackward(g.data(), g.stride(), saved.data(), saved.stride(), h.data(), h.stride(), active, n, kFrom, kTo, dx.data(), dx.stride(), du.data(),
-                du.stride(), dh.data(), dh.stride());
+    GruForward(x.data(), x.stride(), u.data(), u.stride(), h.data(), h.stride(), active, n, kFrom, kTo, out.data(), out.stride(),
+               saved.data(), saved.stride());
+    GruForward(x.data(), x.stride(), u.data(), u.stride(), h.data(), h.stride(), active, n, kFrom, kTo, bare.data(), bare.stride(), nullptr,
+               0);
+    GruBackward(g.data(), g.stride(), saved.data(), saved.stride(), h.data(), h.stride(), active, n, kFrom, kTo, dx.data(), dx.stride(),
+                du.data(), du.stride(), dh.data(), dh.stride());
     EXPECT_EQ(out.values, bare.values);
     for (const Rows* r : {&out, &saved, &dx, &du, &dh}) r->ExpectMarks();
     for (int64_t i = kFrom; i < kTo; i++)
@@ -102,8 +103,10 @@ TEST_P(Cells, Gru) {
 
 TEST_P(Cells, Lstm) {
   ForAll([](int64_t n, float spread, const uint8_t* active, random::Stream& draws) {
-    const Rows gates(kRows, 4 * n, &draws, spread), h(kRows, n, &draws), c(kRows, n, &draws, 1.5f), gh(kRows, n, &draws), gc(kRows, n, &draws);
-    Rows out(kRows, n), cell(kRows, n), saved(kRows, 5 * n), bare(kRows, n), bare_cell(kRows, n), dg(kRows, 4 * n), dh(kRows, n), dc(kRows, n);
+    const Rows gates(kRows, 4 * n, &draws, spread), h(kRows, n, &draws), c(kRows, n, &draws, 1.5f), gh(kRows, n, &draws),
+        gc(kRows, n, &draws);
+    Rows out(kRows, n), cell(kRows, n), saved(kRows, 5 * n), bare(kRows, n), bare_cell(kRows, n), dg(kRows, 4 * n), dh(kRows, n),
+        dc(kRows, n);
     LstmForward(gates.data(), gates.stride(), h.data(), h.stride(), c.data(), c.stride(), active, n, kFrom, kTo, out.data(), out.stride(),
                 cell.data(), cell.stride(), saved.data(), saved.stride());
     LstmForward(gates.data(), gates.stride(), h.data(), h.stride(), c.data(), c.stride(), active, n, kFrom, kTo, bare.data(), bare.stride(),
@@ -143,9 +146,11 @@ TEST_P(Cells, Elman) {
   ForAll([](int64_t n, float spread, const uint8_t* active, random::Stream& draws) {
     const Rows gates(kRows, n, &draws, spread), h(kRows, n, &draws), g(kRows, n, &draws);
     Rows out(kRows, n), saved(kRows, n), bare(kRows, n), dg(kRows, n), dh(kRows, n);
-    ElmanForward(gates.data(), gates.stride(), h.data(), h.stride(), active, n, kFrom, kTo, out.data(), out.stride(), saved.data(), saved.stride());
+    ElmanForward(gates.data(), gates.stride(), h.data(), h.stride(), active, n, kFrom, kTo, out.data(), out.stride(), saved.data(),
+                 saved.stride());
     ElmanForward(gates.data(), gates.stride(), h.data(), h.stride(), active, n, kFrom, kTo, bare.data(), bare.stride(), nullptr, 0);
-    ElmanBackward(g.data(), g.stride(), saved.data(), saved.stride(), active, n, kFrom, kTo, dg.data(), dg.stride(), dh.data(), dh.stride());
+    ElmanBackward(g.data(), g.stride(), saved.data(), saved.stride(), active, n, kFrom, kTo, dg.data(), dg.stride(), dh.data(),
+                  dh.stride());
     EXPECT_EQ(out.values, bare.values);
     for (const Rows* r : {&out, &saved, &dg, &dh}) r->ExpectMarks();
     for (int64_t i = kFrom; i < kTo; i++)

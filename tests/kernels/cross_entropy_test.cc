@@ -51,13 +51,15 @@ TEST_P(CrossEntropy, EqualsItsDefinition) {
           const double exact = top + std::log(total), own = exact - row[target[i]], mean = sum / static_cast<double>(classes);
           // lse is rounded to 2^-24 of itself; sums run over at least 4 lanes: classes / 4 roundings of 2^-24 of what was summed, of
           // random sign (root) but for the exponentials, which are positive (their error is relative, and passes through a logarithm).
-          const double rounding = 0x1p-24 * (2 * std::abs(exact) + 2 * spread) + 1e-6 + 0x1p-24 * std::sqrt(static_cast<double>(classes)) * 4;
+          const double rounding =
+              0x1p-24 * (2 * std::abs(exact) + 2 * spread) + 1e-6 + 0x1p-24 * std::sqrt(static_cast<double>(classes)) * 4;
           EXPECT_NEAR(lse[i], exact, rounding);
           EXPECT_NEAR(nll[i], own, rounding + 0x1p-23 * own);
           EXPECT_NEAR(loss[i], (1 - smoothing) * own + smoothing * (exact - mean), 2 * rounding + 0x1p-22 * own + 1e-6 * spread);
           for (size_t j = 0; j < n; j++) {
             const double p = std::exp(row[j] - exact);
-            const double gradient = g[i] * (p - (static_cast<int64_t>(j) == target[i] ? 1 - smoothing : 0) - smoothing / static_cast<double>(classes));
+            const double gradient =
+                g[i] * (p - (static_cast<int64_t>(j) == target[i] ? 1 - smoothing : 0) - smoothing / static_cast<double>(classes));
             ASSERT_NEAR(logits[i * n + j], gradient, 1.5 * (1e-6 + p * rounding)) << j;
           }
         }

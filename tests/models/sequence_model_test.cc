@@ -61,7 +61,8 @@ data::IdField Field(const std::vector<std::vector<int32_t>>& rows) {
     out.columns = std::max<int64_t>(out.columns, out.lengths.back());
   }
   for (const auto& row : rows)
-    for (int64_t t = 0; t < out.columns; t++) out.values.push_back(t < static_cast<int64_t>(row.size()) ? row[static_cast<size_t>(t)] : kPadding);
+    for (int64_t t = 0; t < out.columns; t++)
+      out.values.push_back(t < static_cast<int64_t>(row.size()) ? row[static_cast<size_t>(t)] : kPadding);
   return out;
 }
 

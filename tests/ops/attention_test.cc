@@ -46,7 +46,8 @@ struct Shape {
   int64_t batch, heads, kv_heads, queries, keys, dim, value_dim;
 };
 // Hostile by default: 1, primes, powers of two ± 1, Tq ≠ Tk, Dv ≠ D, grouped heads, nothing at all.
-const Shape kShapes[] = {{1, 1, 1, 1, 1, 1, 1}, {2, 4, 2, 3, 7, 5, 3}, {3, 2, 2, 5, 2, 8, 4}, {2, 3, 1, 1, 17, 6, 2}, {2, 2, 1, 4, 0, 3, 2}};
+const Shape kShapes[] = {
+    {1, 1, 1, 1, 1, 1, 1}, {2, 4, 2, 3, 7, 5, 3}, {3, 2, 2, 5, 2, 8, 4}, {2, 3, 1, 1, 17, 6, 2}, {2, 2, 1, 4, 0, 3, 2}};
 
 // What the masks add to a call.
 struct Masks {
@@ -59,14 +60,22 @@ const Masks kMasks[] = {
     {"window", [](AttentionArgs& a, const Shape&) { a.window_left = 1, a.window_right = 2; }},
     {"left window", [](AttentionArgs& a, const Shape&) { a.window_left = 0; }},
     {"causal window", [](AttentionArgs& a, const Shape&) { a.is_causal = true, a.window_left = 2; }},
-    {"lengths", [](AttentionArgs& a, const Shape& s) {
+    {"lengths",
+     [](AttentionArgs& a, const Shape& s) {
        a.key_lengths = torch::arange(s.batch, torch::kLong);
        a.query_lengths = torch::arange(s.batch, torch::kInt) + 1;
      }},
-    {"mask", [](AttentionArgs& a, const Shape& s) { a.attn_mask = torch::rand({s.batch, 1, s.queries, s.keys}) > 0.5; }},
-    {"mask of heads", [](AttentionArgs& a, const Shape& s) { a.attn_mask = torch::rand({s.heads, s.queries, s.keys}) > 0.4; }},
+    {"mask",
+     [](AttentionArgs& a, const Shape& s) {
+       a.attn_mask = torch::rand({s.batch, 1, s.queries, s.keys}) > 0.5;
+     }},
+    {"mask of heads",
+     [](AttentionArgs& a, const Shape& s) {
+       a.attn_mask = torch::rand({s.heads, s.queries, s.keys}) > 0.4;
+     }},
     {"offset", [](AttentionArgs& a, const Shape& s) { a.is_causal = true, a.query_offset = torch::arange(s.batch, torch::kLong) * 2; }},
-    {"everything", [](AttentionArgs& a, const Shape& s) {
+    {"everything",
+     [](AttentionArgs& a, const Shape& s) {
        a.is_causal = true;
        a.window_left = 3;
        a.query_offset = Number(1);
@@ -74,7 +83,10 @@ const Masks kMasks[] = {
        a.attn_mask = torch::rand({s.queries, s.keys}) > 0.2;
        a.attn_bias = Draw({1, s.heads, 1, s.keys});
      }},
-    {"bias", [](AttentionArgs& a, const Shape& s) { a.attn_bias = Draw({s.batch, 1, s.queries, 1}); }},
+    {"bias",
+     [](AttentionArgs& a, const Shape& s) {
+       a.attn_bias = Draw({s.batch, 1, s.queries, 1});
+     }},
 };
 
 class Grid : public ::testing::TestWithParam<std::string> {};
@@ -208,7 +220,8 @@ TEST(Attention, ARowIsTheSameAloneAndInABatch) {
       const int64_t keys = std::max<int64_t>(1, lengths[b].item<int64_t>());  // and without its padding
       args.key_lengths = lengths.slice(0, b, b + 1);
       args.seed = seeds.slice(0, b, b + 1);
-      const AttentionResult one = attention(q.slice(0, b, b + 1), k.slice(0, b, b + 1).slice(2, 0, keys), v.slice(0, b, b + 1).slice(2, 0, keys), args);
+      const AttentionResult one =
+          attention(q.slice(0, b, b + 1), k.slice(0, b, b + 1).slice(2, 0, keys), v.slice(0, b, b + 1).slice(2, 0, keys), args);
       ExpectClose(one.output, all.output.slice(0, b, b + 1), "output");
       ExpectClose(one.weights, all.weights.slice(0, b, b + 1).slice(3, 0, keys), "weights");
     }
@@ -309,7 +322,8 @@ TEST(Attention, LowPrecisionIsCloseToDouble) {
     AttentionArgs args = Args(score, 8);
     const Tensor q = Draw({2, 2, 3, 8}), k = Draw({2, 2, 5, 8}), v = Draw({2, 2, 5, 4});
     const Tensor exact = attention(q, k, v, args).output;
-    for (const auto& [dtype, tolerance] : {std::pair{torch::kFloat, 1e-5}, std::pair{torch::kBFloat16, 0.05}, std::pair{torch::kHalf, 0.01}}) {
+    for (const auto& [dtype, tolerance] :
+         {std::pair{torch::kFloat, 1e-5}, std::pair{torch::kBFloat16, 0.05}, std::pair{torch::kHalf, 0.01}}) {
       const AttentionResult low = attention(q.to(dtype), k.to(dtype), v.to(dtype), args);
       EXPECT_EQ(low.output.scalar_type(), dtype);
       ExpectClose(low.output.to(torch::kDouble), exact, score, tolerance);
@@ -329,8 +343,13 @@ TEST(Attention, ErrorsSayWhatIsExpected) {
     }
     return "no error";
   };
-  const auto expect = [&](const std::string& text, const std::function<void(AttentionArgs&)>& change) { EXPECT_EQ(message(change, k), text); };
-  expect("[attention] expected score one of " "dot, scaled_dot, additive, given; found cosine", [](auto& a) { a.score = "cosine"; });
+  const auto expect = [&](const std::string& text, const std::function<void(AttentionArgs&)>& change) {
+    EXPECT_EQ(message(change, k), text);
+  };
+  expect(
+      "[attention] expected score one of "
+      "dot, scaled_dot, additive, given; found cosine",
+      [](auto& a) { a.score = "cosine"; });
   expect("[attention] expected the query projected by W and score dot; found score general", [](auto& a) { a.score = "general"; });
   expect("[attention] expected normaliser one of softmax; found sparsemax", [](auto& a) { a.normaliser = "sparsemax"; });
   expect("[attention] expected readout one of soft; found argmax", [](auto& a) { a.readout = "argmax"; });
@@ -338,13 +357,15 @@ TEST(Attention, ErrorsSayWhatIsExpected) {
          [](auto& a) { a.block_size = 4; });
   expect("[attention] expected a support among all, window; found centers or half_width (predictive)", [](auto& a) { a.half_width = 4; });
   expect("[attention] expected key_lengths (2); found [3]", [](auto& a) { a.key_lengths = Ints({1, 2, 3}); });
-  expect("[attention] expected attn_mask that broadcasts to (2, 4, 3, 5); found [2, 1, 5, 5]",
-         [](auto& a) { a.attn_mask = torch::ones({2, 1, 5, 5}, torch::kBool); });
+  expect("[attention] expected attn_mask that broadcasts to (2, 4, 3, 5); found [2, 1, 5, 5]", [](auto& a) {
+    a.attn_mask = torch::ones({2, 1, 5, 5}, torch::kBool);
+  });
   expect("[attention] expected a param with score additive; found none", [](auto& a) { a.score = "additive"; });
   expect("[attention] expected a seed with dropout_p > 0; found none", [](auto& a) { a.dropout_p = 0.5; });
   expect("[attention] expected key_rows from 0 to 1; found 0 to 2", [](auto& a) { a.key_rows = Ints({0, 2}); });
-  EXPECT_EQ(message([](auto&) {}, Draw({2, 3, 5, 8})), "[attention] expected key (B, Hk, Tk, D) and value (B, Hk, Tk, Dv); found "
-                                                       "[2, 3, 5, 8] and [2, 2, 5, 4]");
+  EXPECT_EQ(message([](auto&) {}, Draw({2, 3, 5, 8})),
+            "[attention] expected key (B, Hk, Tk, D) and value (B, Hk, Tk, Dv); found "
+            "[2, 3, 5, 8] and [2, 2, 5, 4]");
   EXPECT_THAT(explain(q, k, v), ::testing::StartsWith("composed: there is no fused kernel for score scaled_dot"));
 }
 

@@ -58,7 +58,8 @@ TEST(Dropout, BackwardDropsTheSame) {
     const Tensor x = torch::randn({3, 5, 17}).requires_grad_(), keys = Keys(3);
     const Tensor y = locked ? locked_dropout(x, keys, 0.3) : dropout(x, keys, 0.3);
     y.sum().backward();
-    EXPECT_TRUE(torch::equal(x.grad(), locked ? locked_dropout(torch::ones({3, 5, 17}), keys, 0.3) : dropout(torch::ones({3, 5, 17}), keys, 0.3)));
+    EXPECT_TRUE(
+        torch::equal(x.grad(), locked ? locked_dropout(torch::ones({3, 5, 17}), keys, 0.3) : dropout(torch::ones({3, 5, 17}), keys, 0.3)));
     EXPECT_TRUE(torch::allclose(x.grad() * x, y));
   }
 }

@@ -49,9 +49,11 @@ inline double Score(const AttentionArgs& a, const double* q, const double* k, co
 inline Reference Attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionArgs& a) {
   const bool given = a.score == "given";
   const at::Tensor& shape = given ? a.scores : query;
-  const int64_t batch = shape.size(0), heads = shape.size(1), queries = shape.size(2), keys = value.size(2), dim = given ? 0 : query.size(3);
+  const int64_t batch = shape.size(0), heads = shape.size(1), queries = shape.size(2), keys = value.size(2),
+                dim = given ? 0 : query.size(3);
   const int64_t group = heads / value.size(1), value_dim = value.size(3);
-  Reference out{torch::zeros({batch, heads, queries, value_dim}, torch::kDouble), torch::zeros({batch, heads, queries, keys}, torch::kDouble),
+  Reference out{torch::zeros({batch, heads, queries, value_dim}, torch::kDouble),
+                torch::zeros({batch, heads, queries, keys}, torch::kDouble),
                 torch::full({batch, heads, queries}, -std::numeric_limits<double>::infinity(), torch::kDouble)};
   for (int64_t b = 0; b < batch; b++)
     for (int64_t h = 0; h < heads; h++)
@@ -80,8 +82,7 @@ inline Reference Attention(const at::Tensor& query, const at::Tensor& key, const
         for (int64_t j = 0; j < keys; j++) {
           if (e[j] == 0) continue;
           out.weights[b][h][i][j] = e[j] / sum;
-          for (int64_t d = 0; d < value_dim; d++)
-            out.output[b][h][i][d] += e[j] / sum * value[row(j)][h / group][j][d].item<double>();
+          for (int64_t d = 0; d < value_dim; d++) out.output[b][h][i][d] += e[j] / sum * value[row(j)][h / group][j][d].item<double>();
         }
       }
   return out;

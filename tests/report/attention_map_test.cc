@@ -33,7 +33,8 @@ TEST(AttentionMap, EveryRendererNamesBothShapesWhenTheyDoNotMatch) {
   AttentionReport report = OneExample();
   AttentionMap& map = report.examples[0].maps[0];
   map.weights.pop_back();
-  const auto refused = AllOf(HasSubstr("[report decoder.attention]"), HasSubstr("(2 heads, 2 row tokens, 3 column tokens)"), HasSubstr("found 11 weights"));
+  const auto refused =
+      AllOf(HasSubstr("[report decoder.attention]"), HasSubstr("(2 heads, 2 row tokens, 3 column tokens)"), HasSubstr("found 11 weights"));
   EXPECT_THAT(Refusal([&] { RenderHtml(report); }), refused);
   EXPECT_THAT(Refusal([&] { RenderJson(report); }), refused);
   EXPECT_THAT(Refusal([&] { RenderText(report); }), refused);

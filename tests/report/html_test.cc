@@ -30,7 +30,8 @@ TEST(Html, IsWholeAndNeedsNothingFromOutside) {
   EXPECT_THAT(page, testing::StartsWith("<!doctype html>"));
   EXPECT_THAT(page, testing::EndsWith("</html>\n"));
   EXPECT_THAT(page, Not(HasSubstr("{{")));
-  for (const char* loader : {"src=", "@import", "fetch(", "XMLHttpRequest", "type=\"module\"", "https://"}) EXPECT_THAT(page, Not(HasSubstr(loader)));
+  for (const char* loader : {"src=", "@import", "fetch(", "XMLHttpRequest", "type=\"module\"", "https://"})
+    EXPECT_THAT(page, Not(HasSubstr(loader)));
   EXPECT_EQ(Count(page, "<script"), Count(page, "</script>"));
   EXPECT_EQ(Count(page, "<script"), 2u + 2u);  // data, program, one element a head
   EXPECT_THAT(page, HasSubstr("not by itself an explanation"));

@@ -6,7 +6,12 @@ namespace attend::report {
 
 // Two rows over three columns, two heads; every number is exact in binary.
 inline AttentionMap TwoHeads() {
-  return {"decoder.attention", "produces: target", "reads from: source", {"the", "house"}, {"das", "Haus", "</s>"}, 2,
+  return {"decoder.attention",
+          "produces: target",
+          "reads from: source",
+          {"the", "house"},
+          {"das", "Haus", "</s>"},
+          2,
           {0.5f, 0.25f, 0.25f, 0, 1, 0, 1, 0, 0, 0.25f, 0.5f, 0.25f}};
 }
 

@@ -1,6 +1,7 @@
 // report_driver KIND OUT: writes a page, picture or text with weights that page_test.py computes for itself.
 //   weight(h, r, c) is proportional to exp(-((c - r + h) / 2)^2) + 0.05 / columns, plus 1 at c == 0 for odd heads; rows sum to 1.
-//   kinds: small, hostile, medium (80 tokens), stress (4096 columns x 8 heads, 256 rows), square (4096 x 4096 x 8), svg, svg80, svg_rtl, text, text80
+//   kinds: small, hostile, medium (80 tokens), stress (4096 columns x 8 heads, 256 rows), square (4096 x 4096 x 8), svg, svg80, svg_rtl,
+//   text, text80
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -57,20 +58,35 @@ AttentionReport Make(const std::string& kind) {
   AttentionReport report{"What the translator reads", "de-en, conditional GRU, additive attention, BPE 8000", {}};
   const std::vector<std::string> house = {"▁the", "▁small", "▁house", ".", "</s>"}, haus = {"▁das", "▁kleine", "▁Haus", ".", "</s>"};
   if (kind == "small") {
-    report.examples.push_back({"the small house", {{"source", "das kleine Haus."}, {"output", "the small house."}},
+    report.examples.push_back({"the small house",
+                               {{"source", "das kleine Haus."}, {"output", "the small house."}},
                                {MakeMap("decoder.attention", house, haus, 1), MakeMap("decoder.layers.0.cross", house, haus, 8)}});
-    report.examples.push_back({"one word", {{"source", "ja"}, {"output", "yes"}}, {MakeMap("decoder.attention", {"▁yes", "</s>"}, {"▁ja", "</s>"}, 1)}});
+    report.examples.push_back(
+        {"one word", {{"source", "ja"}, {"output", "yes"}}, {MakeMap("decoder.attention", {"▁yes", "</s>"}, {"▁ja", "</s>"}, 1)}});
   } else if (kind == "hostile") {
-    const std::vector<std::string> rows = {"</script>", "<!--", "\"'&", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", "\xe4\xbd", " the\n", "<img src=x onerror=alert(1)>"};
-    const std::vector<std::string> columns = {"שלום", "עולם", "הבית", "הקטן", "\xa0", "\xe2\x80\xae" "abc", "</s>"};
+    const std::vector<std::string> rows = {
+        "</script>", "<!--", "\"'&", "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", "\xe4\xbd", " the\n", "<img src=x onerror=alert(1)>"};
+    const std::vector<std::string> columns = {"שלום",
+                                              "עולם",
+                                              "הבית",
+                                              "הקטן",
+                                              "\xa0",
+                                              "\xe2\x80\xae"
+                                              "abc",
+                                              "</s>"};
     report.title = "</title><script>alert(1)</script>";
-    report.examples.push_back({"</script><b>", {{"source", "שלום </script> עולם"}, {"output", "<!-- <script> \xff"}}, {MakeMap("decoder.<attention>", rows, columns, 2)}});
+    report.examples.push_back({"</script><b>",
+                               {{"source", "שלום </script> עולם"}, {"output", "<!-- <script> \xff"}},
+                               {MakeMap("decoder.<attention>", rows, columns, 2)}});
   } else if (kind == "medium") {
     const auto source = Words(80, {"ver", "stand", "en", "Haus", "ge", "ung", "ß", "lich", "keit", "am"}, 3);
     const auto target = Words(80, {"un", "der", "stand", "ing", "house", "ly", "re", "ad", "a", "to"}, 7);
-    report.examples.push_back({"eighty tokens", {{"source", "…"}, {"output", "…"}}, {MakeMap("decoder.attention", target, source, 1), MakeMap("decoder.layers.0.cross", target, source, 8)}});
+    report.examples.push_back({"eighty tokens",
+                               {{"source", "…"}, {"output", "…"}},
+                               {MakeMap("decoder.attention", target, source, 1), MakeMap("decoder.layers.0.cross", target, source, 8)}});
   } else if (kind == "stress" || kind == "square") {
-    report.examples.push_back({"long", {}, {MakeMap("encoder.layers.0.self", Numbered("t", kind == "square" ? 4096 : 256), Numbered("s", 4096), 8)}});
+    report.examples.push_back(
+        {"long", {}, {MakeMap("encoder.layers.0.self", Numbered("t", kind == "square" ? 4096 : 256), Numbered("s", 4096), 8)}});
   } else {
     throw attend::UserError("report_driver", "a kind of page", kind);
   }

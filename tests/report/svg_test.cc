@@ -14,7 +14,8 @@ using testing::Not;
 
 TEST(Svg, NamesAxesTokensWeightsAndLegend) {
   const std::string svg = RenderSvg(TwoHeads(), {.head = 0});
-  for (const char* part : {"decoder.attention, head 1 of 2", ">reads from: source →<", ">← produces: target<", ">Haus<", ">house<", ">&lt;/s&gt;<", ">.25<", ">1.00<", ">0.5<", ">weight<"})
+  for (const char* part : {"decoder.attention, head 1 of 2", ">reads from: source →<", ">← produces: target<", ">Haus<", ">house<",
+                           ">&lt;/s&gt;<", ">.25<", ">1.00<", ">0.5<", ">weight<"})
     EXPECT_THAT(svg, HasSubstr(part));
   EXPECT_THAT(svg, HasSubstr("fill=\"" + Hex(ColourAt(LightRamp(), 0.25)) + "\""));
   EXPECT_THAT(RenderSvg(TwoHeads(), {.per_row_maximum = true}), HasSubstr("share of the row&#39;s maximum"));

@@ -12,16 +12,20 @@ TEST(Token, WhatCannotBeSeenIsMarked) {
   EXPECT_EQ(VisibleToken("\t\r"), "⇥␍");
   EXPECT_EQ(VisibleToken(""), "∅");
   EXPECT_EQ(VisibleToken("\x1b[31m"), "␛[31m");
-  EXPECT_EQ(VisibleToken("\xe2\x80\xae" "abc"), "⟨U+202E⟩abc");
+  EXPECT_EQ(VisibleToken("\xe2\x80\xae"
+                         "abc"),
+            "⟨U+202E⟩abc");
   EXPECT_EQ(VisibleToken("\xcc\x81"), "◌\xcc\x81");  // a combining acute accent alone
   EXPECT_EQ(VisibleToken("\xc2\xa0"), "⟨U+00A0⟩");
   EXPECT_EQ(VisibleToken(std::string_view("a\0b", 3)), "a␀b");
 }
 
 TEST(Token, BytesThatFormNoCharacterAreHexadecimal) {
-  EXPECT_EQ(VisibleToken("\xe4\xbd"), "⟨E4 BD⟩");        // the beginning of a Chinese character
-  EXPECT_EQ(VisibleToken("a\xa0" "b"), "a⟨A0⟩b");
-  EXPECT_EQ(VisibleToken("\xc0\x80"), "⟨C0 80⟩");        // overlong
+  EXPECT_EQ(VisibleToken("\xe4\xbd"), "⟨E4 BD⟩");  // the beginning of a Chinese character
+  EXPECT_EQ(VisibleToken("a\xa0"
+                         "b"),
+            "a⟨A0⟩b");
+  EXPECT_EQ(VisibleToken("\xc0\x80"), "⟨C0 80⟩");         // overlong
   EXPECT_EQ(VisibleToken("\xed\xa0\x80"), "⟨ED A0 80⟩");  // a surrogate
   EXPECT_EQ(ValidText("\xff \n"), "⟨FF⟩ \n");
   EXPECT_EQ(VisibleText("a b\n\xff"), "a b⏎⟨FF⟩");

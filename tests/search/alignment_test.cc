@@ -12,10 +12,12 @@ namespace {
 
 TEST(AlignWords, SumsSourcePiecesAndAveragesTargetPieces) {
   // Source words 0 (pieces 0, 1) and 1 (piece 2), end symbol (piece 3); target words 0 (piece 0) and 1 (pieces 1, 2), end symbol.
-  const SourceMap map{4, 4, {0.3f, 0.3f, 0.4f, 0,        //
-                             0.1f, 0.1f, 0.2f, 0.6f,     //
-                             0.1f, 0.3f, 0.5f, 0.1f,     //
-                             0, 0, 0, 1}};
+  const SourceMap map{4,
+                      4,
+                      {0.3f, 0.3f, 0.4f, 0,     //
+                       0.1f, 0.1f, 0.2f, 0.6f,  //
+                       0.1f, 0.3f, 0.5f, 0.1f,  //
+                       0, 0, 0, 1}};
   const std::vector<int32_t> source = {0, 0, 1, -1}, target = {0, 1, 1, -1};
   const std::vector<Link> links = AlignWords(map, source, target);
   ASSERT_EQ(links.size(), 2u);

@@ -21,7 +21,7 @@ SearchOptions Options(int beam, int max_length) {
 }
 
 std::vector<Hypotheses> Find(const FakeModel& model, const std::vector<Sentence>& sentences, const SearchOptions& options,
-                            Maps maps = Maps::none) {
+                             Maps maps = Maps::none) {
   FakeDecoder decoder(model, sentences);
   return Search(decoder, sentences, TestSymbols(), options, maps);
 }
@@ -35,7 +35,7 @@ struct Complete {
 std::vector<Complete> Enumerate(const FakeModel& model, int64_t sentence, const SearchOptions& options) {
   std::vector<Complete> out;
   const std::function<void(std::vector<int32_t>&, double, std::vector<float>)> visit = [&](std::vector<int32_t>& prefix, double log_prob,
-                                                                                          std::vector<float> coverage) {
+                                                                                           std::vector<float> coverage) {
     const std::vector<double> p = model.LogProbs(sentence, prefix);
     const std::vector<float> attention = model.Attention(sentence, prefix, 1);
     for (size_t j = 0; j < coverage.size(); j++) coverage[j] += attention[j];
@@ -272,10 +272,13 @@ TEST(Beam, NoNGramTwice) {
       std::set<std::vector<int32_t>> seen;
       const size_t width = n == 0 ? 2 : static_cast<size_t>(n);
       for (size_t i = 0; i + width <= h.at(0).ids.size(); i++) {
-        const bool fresh = seen.insert({h[0].ids.begin() + static_cast<std::ptrdiff_t>(i),
-                                        h[0].ids.begin() + static_cast<std::ptrdiff_t>(i + width)}).second;
-        if (n == 0) repeats |= !fresh;
-        else EXPECT_TRUE(fresh) << n;
+        const bool fresh =
+            seen.insert({h[0].ids.begin() + static_cast<std::ptrdiff_t>(i), h[0].ids.begin() + static_cast<std::ptrdiff_t>(i + width)})
+                .second;
+        if (n == 0)
+          repeats |= !fresh;
+        else
+          EXPECT_TRUE(fresh) << n;
       }
     }
   }

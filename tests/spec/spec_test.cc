@@ -57,10 +57,12 @@ TEST(Supports, TheVariantFollowsTheList) {
   ASSERT_EQ(std::variant_size_v<Support>, supports->mechanisms.size());
   std::set<std::string_view> kinds;
   ForEachCombination([&](const AttentionSpec& s) {
-    std::visit([&](const auto& support) {
-      EXPECT_EQ(support.kKind, supports->mechanisms[s.support.index()].name);
-      kinds.insert(support.kKind);
-    }, s.support);
+    std::visit(
+        [&](const auto& support) {
+          EXPECT_EQ(support.kKind, supports->mechanisms[s.support.index()].name);
+          kinds.insert(support.kKind);
+        },
+        s.support);
   });
   EXPECT_EQ(kinds.size(), supports->mechanisms.size());
 }
@@ -106,8 +108,9 @@ TEST(Validate, EachRuleIsReachedAndSaysWhy) {
     EXPECT_THROW(RequireValid("attention", s), UserError);
   }
   EXPECT_EQ(reached.size(), Rules().size());
-  EXPECT_EQ(*Validate(heads), "expected key_value_heads that divide heads; found heads 8, key_value_heads 3 (each key/value head serves the "
-                              "same number of query heads)");
+  EXPECT_EQ(*Validate(heads),
+            "expected key_value_heads that divide heads; found heads 8, key_value_heads 3 (each key/value head serves the "
+            "same number of query heads)");
 }
 
 TEST(Validate, AcceptsGroupedHeadsAndCausalWindows) {
@@ -141,7 +144,8 @@ struct Names {
 TEST(Declare, NamesEveryFieldOnce) {
   Names fields;
   AttentionSpec::Declare(fields);
-  EXPECT_THAT(fields.names, ::testing::ElementsAre("score", "support", "causal", "normaliser", "readout", "heads", "key_value_heads", "dropout"));
+  EXPECT_THAT(fields.names,
+              ::testing::ElementsAre("score", "support", "causal", "normaliser", "readout", "heads", "key_value_heads", "dropout"));
   Names window;
   WindowSupport::Declare(window);
   EXPECT_THAT(window.names, ::testing::ElementsAre("left", "right"));
