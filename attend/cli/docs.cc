@@ -27,14 +27,16 @@ std::string ConfigurationPage() {
   std::string page = config::Markdown<tasks::RunOptions>("Options");
   page.insert(page.find('\n') + 1,
               "\n" + std::string(kWritten) +
-                  "\nEvery option below may stand in a YAML file, `attend train CONFIG --out MODEL`, or be given as a flag, `--path.of.option VALUE`; "
+                  "\nEvery option below may stand in a YAML file, `attend train CONFIG --out MODEL`, or be given as a flag, "
+                  "`--path.of.option VALUE`; "
                   "a flag wins. All have defaults but the training text. The resolved configuration of a model is its `config.yaml`.\n");
   return page;
 }
 
 std::string MechanismsPage() {
-  std::string page = "# Mechanisms\n\n" + std::string(kWritten) +
-                     "\nq query, k key, v value, s score, w weight; i counts queries, j keys. `attend mechanisms` prints the same in the terminal.\n";
+  std::string page =
+      "# Mechanisms\n\n" + std::string(kWritten) +
+      "\nq query, k key, v value, s score, w weight; i counts queries, j keys. `attend mechanisms` prints the same in the terminal.\n";
   for (const spec::MechanismList& list : spec::Mechanisms()) {
     page += "\n## " + std::string(list.name) + "\n\n`" + std::string(list.field) + "`: " + std::string(list.question) +
             ".\n\n| name | formula | parameters | source |\n|---|---|---|---|\n";

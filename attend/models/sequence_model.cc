@@ -56,6 +56,7 @@ SequenceModel::SequenceModel(const ModelOptions& options, const VocabularySizes&
   }
   head_ = register_module("head", std::make_shared<VocabularyHead>(decoder_->output_size(), sizes.target,
                                                                    options.tie == Tie::none ? Tensor() : decoder_->embedding().weight()));
+  nn::AssignPaths(*this);
 }
 
 LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context) const {

@@ -36,7 +36,7 @@ Tensor LayerNorm::Forward(const Tensor& x) const { return at::layer_norm(x, weig
 
 Tensor Dropout(const Tensor& x, double p, const Module& owner, std::string_view use, const Context& context, int64_t position) {
   if (!context.training || p == 0) return x;
-  return ops::dropout(x, context.RowKeys(owner.path() + ":" + std::string(use)), 0, p, position);
+  return ops::dropout(x, context.RowKeys(owner.path() + ":" + std::string(use)), p, 0, position);
 }
 
 }  // namespace attend::nn

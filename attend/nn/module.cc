@@ -69,11 +69,17 @@ Tensor Module::AddParameter(const std::string& name, at::IntArrayRef shape, Init
   return register_parameter(name, at::empty(shape, at::kFloat));
 }
 
+void AssignPaths(Module& root) {
+  root.apply([](const std::string& path, torch::nn::Module& module) {
+    if (auto* own = dynamic_cast<Module*>(&module)) own->path_ = path;
+  });
+}
+
 void Materialise(Module& root, uint64_t seed) {
+  AssignPaths(root);
   root.apply([seed](const std::string& path, torch::nn::Module& module) {
     auto* own = dynamic_cast<Module*>(&module);
     if (!own) return;
-    own->path_ = path;
     for (auto& p : own->named_parameters(/*recurse=*/false)) {
       const std::string name = (path.empty() ? "" : path + ".") + p.key();
       Fill(p.value(), own->init_.at(p.key()), random::Stream(random::RowKey(seed, random::Purpose(name + ":init"), 0, 0)));

@@ -37,12 +37,17 @@ class Module : public torch::nn::Module {
   at::Tensor AddParameter(const std::string& name, at::IntArrayRef shape, Init init);
 
  private:
+  friend void AssignPaths(Module& root);
   friend void Materialise(Module& root, uint64_t seed);
   std::string path_;
   std::map<std::string, Init> init_;
 };
 
-// Gives every module below (and including) root its path and every parameter its first value: a function of seed and path alone.
+// Gives every module below (and including) root its path. The root of a model does this itself.
+void AssignPaths(Module& root);
+
+// The same, and gives every parameter its first value: a function of seed and path alone. A model whose weights are read from a file
+// needs none.
 void Materialise(Module& root, uint64_t seed);
 
 }  // namespace attend::nn

@@ -23,21 +23,11 @@ void Read(const IValue& v, double& out) { out = v.toDouble(); }
 
 constexpr size_t kTensors = 0
 #define ATTEND_TENSOR(name) +1
-#define ATTEND_REQUIRED(name) +1
-#define ATTEND_SCALAR(name, type, schema)
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
     ;
 constexpr size_t kScalars = 0
-#define ATTEND_TENSOR(name)
-#define ATTEND_REQUIRED(name)
 #define ATTEND_SCALAR(name, type, schema) +1
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
     ;
 
 constexpr const char* kCallSchema = ""
@@ -45,9 +35,6 @@ constexpr const char* kCallSchema = ""
 #define ATTEND_REQUIRED(name) "Tensor " #name ", "
 #define ATTEND_SCALAR(name, type, schema) schema " " #name ", "
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
     ;
 
 std::string CallSchema() {
@@ -58,12 +45,8 @@ std::string CallSchema() {
 // Fields from consecutive IValues of the schema.
 void ReadFields(const IValue* v, Call& call) {
 #define ATTEND_TENSOR(name) Read(*v++, call.name);
-#define ATTEND_REQUIRED(name) Read(*v++, call.name);
 #define ATTEND_SCALAR(name, type, schema) Read(*v++, call.name);
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
 }
 
 }  // namespace
@@ -71,48 +54,28 @@ void ReadFields(const IValue* v, Call& call) {
 std::vector<at::Tensor> Call::Tensors() const {
   return {
 #define ATTEND_TENSOR(name) name,
-#define ATTEND_REQUIRED(name) name,
-#define ATTEND_SCALAR(name, type, schema)
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
   };
 }
 
 void Call::SetTensors(const std::vector<at::Tensor>& tensors) {
   const at::Tensor* t = tensors.data();
 #define ATTEND_TENSOR(name) name = *t++;
-#define ATTEND_REQUIRED(name) name = *t++;
-#define ATTEND_SCALAR(name, type, schema)
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
 }
 
 std::vector<IValue> Call::Scalars() const {
   std::vector<IValue> out;
   out.reserve(kScalars);
-#define ATTEND_TENSOR(name)
-#define ATTEND_REQUIRED(name)
 #define ATTEND_SCALAR(name, type, schema) out.push_back(ToIValue(name));
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
   return out;
 }
 
 void Call::SetScalars(const std::vector<IValue>& scalars) {
   const IValue* v = scalars.data();
-#define ATTEND_TENSOR(name)
-#define ATTEND_REQUIRED(name)
 #define ATTEND_SCALAR(name, type, schema) Read(*v++, name);
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
 }
 
 const at::Tensor& Differentiable(const Call& call, Gradient which) {
@@ -172,12 +135,8 @@ BackwardCall PopBackwardCall(torch::jit::Stack& stack) {
 void Push(torch::jit::Stack& stack, const Call& call) {
   stack.reserve(stack.size() + kTensors + kScalars);
 #define ATTEND_TENSOR(name) stack.push_back(ToIValue(call.name));
-#define ATTEND_REQUIRED(name) stack.push_back(ToIValue(call.name));
 #define ATTEND_SCALAR(name, type, schema) stack.push_back(ToIValue(call.name));
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
 }
 
 void Push(torch::jit::Stack& stack, const BackwardCall& b) {

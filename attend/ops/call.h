@@ -13,12 +13,8 @@ namespace attend::ops {
 // The arguments of one call of attend::attention. An undefined tensor is an absent one.
 struct Call {
 #define ATTEND_TENSOR(name) at::Tensor name;
-#define ATTEND_REQUIRED(name) at::Tensor name;
 #define ATTEND_SCALAR(name, type, schema) type name{};
 #include "attend/ops/call.def"
-#undef ATTEND_TENSOR
-#undef ATTEND_REQUIRED
-#undef ATTEND_SCALAR
 
   // The tensors in schema order, and back.
   std::vector<at::Tensor> Tensors() const;

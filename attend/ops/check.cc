@@ -47,7 +47,8 @@ void CheckPerRow(const char* name, const at::Tensor& t, const c10::SymInt& rows,
 }
 
 // `t` broadcasts to (B, Hq, Tq, Tk) without growing it.
-void CheckBroadcast(const char* name, const at::Tensor& t, const Shape& s) {
+void CheckBroadcast(const char* name, const at::Tensor& t, const Shape& s, const at::Device& device) {
+  ATTEND_EXPECT(t.device() == device, kPart, name, " on ", device, "; found it on ", t.device());
   const std::array<const c10::SymInt*, 4> full = {&s.batch, &s.heads, &s.queries, &s.keys};
   bool fits = t.dim() <= 4;
   for (int64_t i = 1; fits && i <= t.dim(); i++) fits = t.sym_size(-i) == 1 || t.sym_size(-i) == *full[4 - i];
@@ -194,12 +195,12 @@ Shape Check(const Call& c) {
   if (c.attn_mask.defined()) {
     ATTEND_EXPECT(c.attn_mask.scalar_type() == at::kBool, kPart, "attn_mask of bool, True = attend (floats are attn_bias); found ",
                   c.attn_mask.scalar_type());
-    CheckBroadcast("attn_mask", c.attn_mask, s);
+    CheckBroadcast("attn_mask", c.attn_mask, s, c.value.device());
   }
   if (c.attn_bias.defined()) {
     ATTEND_EXPECT(at::isFloatingType(c.attn_bias.scalar_type()), kPart, "attn_bias of floats (booleans are attn_mask); found ",
                   c.attn_bias.scalar_type());
-    CheckBroadcast("attn_bias", c.attn_bias, s);
+    CheckBroadcast("attn_bias", c.attn_bias, s, c.value.device());
   }
   for (const auto* side : {&c.window_left, &c.window_right})
     ATTEND_EXPECT(!*side || **side >= 0, kPart, "a window of at least 0 keys on each side; found ", **side);

@@ -40,15 +40,11 @@ struct Problem {
         keys(shape.keys.expect_int()),
         value(Rows(RowsOfMemory(c.value, c.key_rows))),
         invisible(Invisible(c, queries, keys)) {
-    if (!shape.score) return;
-    score = {Rows(c.query),
-             Rows(RowsOfMemory(c.key, c.key_rows)),
-             c.param.defined() ? c.param.to(shape.compute) : c.param,
-             c.scale,
-             batch,
-             heads,
-             kv_heads,
-             queries};
+    if (shape.score) {
+      const Tensor param = c.param.defined() ? c.param.to(shape.compute) : c.param;
+      score = {Rows(c.query), Rows(RowsOfMemory(c.key, c.key_rows)), param, c.scale, batch, heads, kv_heads, queries};
+    }
+    if (invisible.defined() && !value.is_cpu()) Clean();
   }
 
   // (B, H, T, D) -> (R, HT/Hk, D) in the precision of the arithmetic.
@@ -76,8 +72,7 @@ struct Problem {
     return s;
   }
 
-  // Rows of memory that no query of theirs sees, (R, Tk, 1), and queries that see no key, (R, N, 1): what stands there is not a number
-  // that counts, and may not be one at all.
+  // Keys that no query of theirs sees (R, Tk, 1), and queries that see no key (R, N, 1).
   Tensor DeadKeys() const {
     const Tensor dead = invisible.expand({batch, heads, queries, keys}).all(2).view({batch, kv_heads, heads / kv_heads, keys}).all(2);
     return dead.view({batch * kv_heads, keys, 1});
@@ -85,21 +80,29 @@ struct Problem {
   Tensor DeadQueries() const {
     return invisible.expand({batch, heads, queries, keys}).all(3).reshape({batch * kv_heads, heads / kv_heads * queries, 1});
   }
+
+  // What stands in dead rows may not even be a number, and 0 * NaN is NaN. Replacing it costs a copy of the memory; on the CPU the copy
+  // is made only when a (small) product shows that something was there.
+  void Clean() {
+    value = value.masked_fill(DeadKeys(), 0);
+    if (!shape.score) return;
+    score.key = score.key.masked_fill(DeadKeys(), 0);
+    score.query = score.query.masked_fill(DeadQueries(), 0);
+  }
+  bool Shows(const Tensor& product) const {
+    return invisible.defined() && product.is_cpu() && !std::isfinite(product.sum().item<double>());
+  }
 };
 
-// 0 · NaN is NaN, so garbage in rows that are not visible shows in a product although its weight is 0. Replacing it costs a copy of the
-// memory; on the CPU the copy is made only when the (small) product shows that something was there.
-bool ShowsGarbage(const Problem& p, const Tensor& product) {
-  return p.invisible.defined() && (!product.is_cpu() || !std::isfinite(product.sum().item<double>()));
-}
-
-Tensor Read(const Problem& p, const Tensor& weights) {
+Tensor Read(Problem& p, const Tensor& weights) {
   switch (p.shape.readout) {
-#define ATTEND_READOUT(name, ...)                                                                        \
-  case spec::Readout::name: {                                                                            \
-    using Readout = ComposedReadout<spec::Readout::name>;                                                \
-    const Tensor out = Readout::Forward(weights, p.value);                                               \
-    return ShowsGarbage(p, out) ? Readout::Forward(weights, p.value.masked_fill(p.DeadKeys(), 0)) : out; \
+#define ATTEND_READOUT(name, ...)                          \
+  case spec::Readout::name: {                              \
+    using Readout = ComposedReadout<spec::Readout::name>;  \
+    const Tensor out = Readout::Forward(weights, p.value); \
+    if (!p.Shows(out)) return out;                         \
+    p.Clean();                                             \
+    return Readout::Forward(weights, p.value);             \
   }
 #include "attend/spec/readouts.def"
 #undef ATTEND_READOUT
@@ -154,9 +157,8 @@ ScoreGradients ScoresBackward(Problem& p, const Tensor& grad, ScoreNeeds needs) 
   ScoreGradients out = ScoreBackward(*p.shape.score, p.score, grad, needs);
   // A key that is not a number shows in the query's gradient, which sums over keys; a query in itself, which is as small.
   const Tensor& sum = out.query.defined() ? out.query : out.param.defined() ? out.param : out.key;
-  if (!ShowsGarbage(p, sum) && !ShowsGarbage(p, p.score.query)) return out;
-  p.score.key = p.score.key.masked_fill(p.DeadKeys(), 0);
-  p.score.query = p.score.query.masked_fill(p.DeadQueries(), 0);
+  if (!p.Shows(sum) && !p.Shows(p.score.query)) return out;
+  p.Clean();
   return ScoreBackward(*p.shape.score, p.score, grad, needs);
 }
 
@@ -186,7 +188,7 @@ ReadGradients BackwardToScores(const Problem& p, const BackwardCall& b, bool nee
 }
 
 Outputs Forward(const Call& call) {
-  const Problem p(call);
+  Problem p(call);
   const Normalised normalised = Normalise(p, call.return_lse);
   const Tensor dropout = p.DropoutOfWeights();
   Outputs out;

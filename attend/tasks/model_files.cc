@@ -4,9 +4,7 @@ namespace attend::tasks {
 
 std::shared_ptr<models::SequenceModel> MakeModel(const RunOptions& options, const text::Tokenizers& tokenizers) {
   const models::VocabularySizes sizes{tokenizers.source->size(), tokenizers.target->size(), text::kPad, text::kBos, tokenizers.shared()};
-  auto model = std::make_shared<models::SequenceModel>(options.model, sizes);
-  nn::Materialise(*model, static_cast<uint64_t>(options.train.seed));
-  return model;
+  return std::make_shared<models::SequenceModel>(options.model, sizes);
 }
 
 }  // namespace attend::tasks

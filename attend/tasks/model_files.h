@@ -8,7 +8,7 @@
 
 namespace attend::tasks {
 
-// A model of these options over these vocabularies, its parameters at their first values.
+// A model of these options over these vocabularies, its parameters not yet set.
 std::shared_ptr<models::SequenceModel> MakeModel(const RunOptions& options, const text::Tokenizers& tokenizers);
 
 }  // namespace attend::tasks

@@ -226,6 +226,7 @@ bool Train(const TrainRequest& request) {
   progress.Note("matrix products: " + ChooseMatrixProducts(options.train.precision));
   const text::Tokenizers tokenizers = PrepareTokenizers(options, directory, split.train, folder.resuming(), progress);
   auto model = MakeModel(options, tokenizers);
+  nn::Materialise(*model, static_cast<uint64_t>(options.train.seed));
   if (!options.train.init.empty() && !folder.resuming())
     train::LoadTensors(data::ModelDirectory(options.train.init).model(), train::Parameters(*model));
   int64_t parameters = 0;

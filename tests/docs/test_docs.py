@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 SOURCE = pathlib.Path(os.environ.get("ATTEND_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
+BUILD = pathlib.Path(os.environ.get("ATTEND_BUILD", SOURCE / "build"))
 PAGES = [SOURCE / "README.md", SOURCE / "CONTRIBUTING.md", *sorted((SOURCE / "docs").glob("*.md"))]
 
 
@@ -31,6 +32,25 @@ def test_measured_mechanisms_have_a_section(tmp_path):
     (tmp_path / "scores.json").write_text(result)
     written = subprocess.run(["python3", SOURCE / "tools/benchmarks.py", tmp_path, "mechanisms"], check=True, capture_output=True, text=True).stdout
     assert "## Measured" in written and "| dot | 2 ms |" in written
+
+
+def test_unknown_page():
+    done = subprocess.run([BUILD / "attend", "docs", "mechanism"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "attend: [docs] expected one of configuration, mechanisms; found mechanism; did you mean mechanisms?\n"
+
+
+def test_readme_names_every_command():
+    commands = re.findall(r"^ATTEND_COMMAND\((\w+)", (SOURCE / "attend/cli/commands.def").read_text(), re.MULTILINE)
+    assert commands
+    missing = [name for name in commands if f"`attend {name}" not in (SOURCE / "README.md").read_text()]
+    assert not missing
+
+
+def test_the_guide_quotes_the_example_that_is_compiled():
+    quoted = re.findall(r"<!-- (\S+) -->", (SOURCE / "CONTRIBUTING.md").read_text())
+    example = SOURCE / "tests/ops/add_a_score"
+    assert sorted(SOURCE / path for path in quoted) == sorted(path for path in example.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

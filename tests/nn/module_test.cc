@@ -112,6 +112,21 @@ TEST(Embedding, PaddingTakesNoGradientAndTiedOnesAreOne) {
   EXPECT_EQ(b.Forward(ids).scalar_type(), torch::kDouble);
 }
 
+TEST(Dropout, DropsAndScalesInTrainingAlone) {
+  Embedding owner(5, 3, 0);
+  Materialise(owner, 1);
+  const Tensor x = torch::ones({2, 100, 40});
+  const Tensor y = Dropout(x, 0.25, owner, "values", Pass(true, 1, 1, {1, 2}));
+  // 8,000 draws: the share is known to 0.5 %; six times that.
+  EXPECT_NEAR((y == 0).to(torch::kDouble).mean().item<double>(), 0.25, 0.03);
+  EXPECT_TRUE(torch::equal(y, torch::where(y == 0, torch::zeros({}), torch::full({}, 4.0f / 3))));
+  EXPECT_FALSE(torch::equal(y[0], y[1]));
+  EXPECT_FALSE(torch::equal(y, Dropout(x, 0.25, owner, "others", Pass(true, 1, 1, {1, 2}))));
+  for (int64_t t = 0; t < 100; t++) EXPECT_TRUE(torch::equal(y.select(1, t), Dropout(x.select(1, t), 0.25, owner, "values", Pass(true, 1, 1, {1, 2}), t)));
+  EXPECT_TRUE(torch::equal(x, Dropout(x, 0.25, owner, "values", Pass(false, 1, 1, {1, 2}))));
+  EXPECT_TRUE(torch::equal(x, Dropout(x, 0, owner, "values", Pass(true, 1, 1, {1, 2}))));
+}
+
 TEST(Attention, RecordedMapsAreDistributions) {
   const std::vector<int64_t> sources = {5, 2, 1, 4};
   const Tensor source = Ids(sources, 1), inputs = Ids({3, 6, 1, 4}, 2);

@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include "attend/data/stream.h"
 #include "attend/kernels/random.h"
 #include "attend/train/trainer.h"
+#include "attend/train/weights.h"
 #include "gtest/gtest.h"
 
 // A tiny translator and a corpus of letters for it, trained in process.
@@ -125,12 +127,12 @@ class Toy : public Trainable {
   std::shared_ptr<models::SequenceModel> model_;
 };
 
-struct Setup {
+struct Settings {
   TrainOptions train;
   data::StreamOptions stream;
   int workers = 2;
 
-  Setup() {
+  Settings() {
     train.epochs = 1000;
     train.steps = 12;
     train.batch_tokens = 60;
@@ -144,7 +146,7 @@ struct Setup {
   }
 };
 
-inline RunResult Go(Toy& task, const Setup& setup, const data::Corpus& corpus, const Path& out) {
+inline RunResult Go(Toy& task, const Settings& setup, const data::Corpus& corpus, const Path& out) {
   const data::ModelDirectory directory{out};
   directory.Create();
   data::StreamOptions stream = setup.stream;

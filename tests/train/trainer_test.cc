@@ -46,7 +46,8 @@ void ExpectSameRun(const Path& a, const Path& b, int64_t step) {
   const auto fa = data::ModelDirectory(a).StateFolder(step), fb = data::ModelDirectory(b).StateFolder(step);
   for (const auto& entry : std::filesystem::directory_iterator(fa)) {
     const Path name = entry.path().filename();
-    if (name.extension() == ".safetensors") EXPECT_EQ(Tensors(fa / name), Tensors(fb / name)) << name;
+    if (name.extension() != ".safetensors") continue;
+    EXPECT_EQ(Tensors(fa / name), Tensors(fb / name)) << name;
   }
   EXPECT_EQ(Tensors(a / "model.safetensors"), Tensors(b / "model.safetensors"));
   EXPECT_EQ(State(a, step), State(b, step));
@@ -59,27 +60,27 @@ void ExpectSameRun(const Path& a, const Path& b, int64_t step) {
 
 struct Variant {
   const char* name;
-  std::function<void(Setup&)> set;
+  std::function<void(Settings&)> set;
 };
 
 std::vector<Variant> Variants() {
   return {
-      {"adamw, moving average, linear", [](Setup&) {}},
-      {"sgd, plateau, no average", [](Setup& s) {
+      {"adamw, moving average, linear", [](Settings&) {}},
+      {"sgd, plateau, no average", [](Settings& s) {
          s.train.optimiser = Optimiser::sgd;
          s.train.schedule = Schedule::plateau;
          s.train.plateau_patience = 1;
          s.train.validate_steps = 2;
          s.train.ema = 0;
        }},
-      {"adam, mean of snapshots, accumulation, cosine", [](Setup& s) {
+      {"adam, mean of snapshots, accumulation, cosine", [](Settings& s) {
          s.train.optimiser = Optimiser::adam;
          s.train.average = 2;
          s.train.accumulate = 2;
          s.train.schedule = Schedule::cosine;
          s.train.validate_steps = 3;
        }},
-      {"epochs limit and validate, inverse square root", [](Setup& s) {
+      {"epochs limit and validate, inverse square root", [](Settings& s) {
          s.train.steps.reset();
          s.train.epochs = 2;
          s.train.validate_steps = 0;
@@ -94,7 +95,7 @@ TEST(Train, InterruptedAnywhereEqualsUninterrupted) {
   for (const Variant& variant : Variants())
     for (int workers : {1, 2}) {
       SCOPED_TRACE(std::string(variant.name) + " on " + std::to_string(workers));
-      Setup setup;
+      Settings setup;
       setup.workers = workers;
       variant.set(setup);
       Folder whole;
@@ -128,7 +129,7 @@ TEST(Train, InterruptedAnywhereEqualsUninterrupted) {
 TEST(Train, SameSeedSameBits) {
   Folder text, a, b, c;
   const data::Corpus corpus = Letters(text, 40);
-  Setup setup;
+  Settings setup;
   Toy first, second, third;
   Go(first, setup, corpus, a);
   Go(second, setup, corpus, b);
@@ -142,7 +143,7 @@ TEST(Train, SameSeedSameBits) {
 TEST(Train, WorkersDoNotMatter) {
   Folder text, a, b;
   const data::Corpus corpus = Letters(text, 40);
-  Setup setup;
+  Settings setup;
   setup.train.optimiser = Optimiser::sgd;
   setup.train.steps = 6;
   Toy one, three;
@@ -157,7 +158,7 @@ TEST(Train, WorkersDoNotMatter) {
 TEST(Train, AccumulatedBatchesEqualOneLargeOne) {
   Folder text, a, b;
   const data::Corpus corpus = Letters(text, 24, 5);
-  Setup setup;
+  Settings setup;
   setup.train.optimiser = Optimiser::sgd;
   setup.train.momentum = 0;
   setup.train.learning_rate = 1;
@@ -186,7 +187,7 @@ TEST(Train, AccumulatedBatchesEqualOneLargeOne) {
 TEST(Train, NotANumberStopsWithStepAndRateAndKeepsTheState) {
   Folder text, out, whole;
   const data::Corpus corpus = Letters(text, 40);
-  const Setup setup;
+  const Settings setup;
   const auto fails = [&](int64_t step, const Path& folder) {
     Toy task;
     task.poison = step;
@@ -218,7 +219,7 @@ TEST(Train, NotANumberStopsWithStepAndRateAndKeepsTheState) {
 TEST(Train, DivergenceStops) {
   Folder text, out;
   const data::Corpus corpus = Letters(text, 40);
-  Setup setup;
+  Settings setup;
   setup.train.optimiser = Optimiser::sgd;
   setup.train.steps = 400;
   setup.train.learning_rate = 10;
@@ -233,7 +234,7 @@ TEST(Train, DivergenceStops) {
 TEST(Train, LimitsAndPatience) {
   Folder text;
   const data::Corpus corpus = Letters(text, 40);
-  Setup setup;
+  Settings setup;
   setup.train.validate_steps = 2;
   setup.train.patience = 3;
   setup.train.steps = 100;
@@ -275,7 +276,7 @@ TEST(Train, LimitsAndPatience) {
 TEST(Train, SnapshotsAreAveraged) {
   Folder text, out;
   const data::Corpus corpus = Letters(text, 40);
-  Setup setup;
+  Settings setup;
   setup.train.steps = 6;
   setup.train.validate_steps = 2;
   setup.train.average = 2;
@@ -298,7 +299,7 @@ TEST(Train, SnapshotsAreAveraged) {
 TEST(Train, AStateThatDoesNotFitIsRefusedInOneLine) {
   Folder text, out;
   const data::Corpus corpus = Letters(text, 40);
-  Setup setup;
+  Settings setup;
   {
     Toy task;
     StopAt(task, 3);
@@ -337,7 +338,7 @@ int64_t StatusKiB(const std::string& key) {
 TEST(EstimateMemory, IsWithinAFactorOfThreeOfThePeak) {
   Folder text, out;
   const data::Corpus corpus = Letters(text, 400, 30);
-  Setup setup;
+  Settings setup;
   setup.train.steps = 3;
   setup.train.batch_tokens = 1500;
   setup.train.validate_steps = 0;
