@@ -14,7 +14,7 @@ soak:  ## the long forms: ten minutes a fuzzer, every kill instant, clang-tidy o
 	@tools/bootstrap.sh build test
 	@python3 tools/test.py --soak
 
-demo: build  ## learns to read dates in three minutes and shows what it looks at
+demo: build  ## learns to read dates in a minute or two and shows what it looks at
 	@examples/dates/demo.sh
 
 bench:  ## the benchmarks; every run leaves docs/results/<name>.json

@@ -44,7 +44,8 @@ std::vector<std::string> Parser::Flags() const {
 
 bool Parser::Help(const std::string& path) const {
   if (path.empty()) {
-    std::cout << app_.help("", CLI::AppFormatMode::Normal) << "  --help [PATH]               this help, or that of the options below a path\n";
+    std::cout << app_.help("", CLI::AppFormatMode::Normal)
+              << "  --help [PATH]               this help, or that of the options below a path\n";
     if (help_) std::cout << "\n" << title_ << "\n" << help_("");
   } else if (help_) {
     std::cout << help_(path);
@@ -107,7 +108,9 @@ tasks::Runtime& LoadRuntime() {
     void* library = dlopen("libattend_torch.so", RTLD_NOW | RTLD_GLOBAL);
     if (!library) throw SystemError("[torch] expected libattend_torch.so beside the program or in ../lib; found " + std::string(dlerror()));
     const auto factory = reinterpret_cast<tasks::RuntimeFactory>(dlsym(library, tasks::kRuntimeSymbol));
-    if (!factory) throw SystemError("[torch] expected a libattend_torch.so of this program's version; found one without " + std::string(tasks::kRuntimeSymbol));
+    if (!factory)
+      throw SystemError("[torch] expected a libattend_torch.so of this program's version; found one without " +
+                        std::string(tasks::kRuntimeSymbol));
     return factory();
   }();
   return *runtime;
@@ -115,7 +118,8 @@ tasks::Runtime& LoadRuntime() {
 
 void SearchFlags::Add(Parser& parser) {
   const auto flag = [&](const char* name, const char* option, const char* help) {
-    parser.app().add_option_function<std::string>(name, [this, option](const std::string& value) { given_.emplace_back(option, value); }, help);
+    parser.app().add_option_function<std::string>(
+        name, [this, option](const std::string& value) { given_.emplace_back(option, value); }, help);
   };
   flag("--beam", "beam", "hypotheses kept for each sentence; 1: greedy");
   flag("--nbest", "nbest", "outputs for each line");
@@ -123,7 +127,8 @@ void SearchFlags::Add(Parser& parser) {
   flag("--top-k", "top_k", "draw from the k most likely tokens");
   flag("--top-p", "top_p", "draw from the fewest tokens of this probability together");
   flag("--seed", "seed", "of drawing");
-  parser.app().add_flag_function("--sample", [this](int64_t) { given_.emplace_back("sample", "true"); }, "draw outputs instead of searching for the best");
+  parser.app().add_flag_function(
+      "--sample", [this](int64_t) { given_.emplace_back("sample", "true"); }, "draw outputs instead of searching for the best");
   parser.OptionTree(
       "Options of the search, each as --search.NAME VALUE:",
       [](std::string_view path) {
@@ -135,7 +140,8 @@ void SearchFlags::Add(Parser& parser) {
 search::SearchOptions SearchFlags::Apply(const search::SearchOptions& defaults, const std::vector<std::string>& rest) const {
   config::Source source = config::Source::FromYaml(config::ToYaml(Holder{defaults}), "the model's config.yaml");
   for (const auto& [option, value] : given_) source.Set("search." + option, value);
-  const bool draws = std::any_of(given_.begin(), given_.end(), [](const auto& g) { return g.first == "temperature" || g.first == "top_k" || g.first == "top_p"; });
+  const bool draws = std::any_of(given_.begin(), given_.end(),
+                                 [](const auto& g) { return g.first == "temperature" || g.first == "top_k" || g.first == "top_p"; });
   if (draws) source.Set("search.sample", "true");
   source.SetAll(rest);
   const search::SearchOptions options = config::Read<Holder>(source).search;

@@ -7,7 +7,8 @@
 namespace attend::cli::commands {
 
 int evaluate(Arguments arguments) {
-  Parser parser("evaluate", "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate.");
+  Parser parser("evaluate",
+                "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate.");
   std::string model, input, reference, tokenizer, gold, output;
   bool json = false, lowercase = false;
   tasks::Machine machine;
@@ -17,7 +18,8 @@ int evaluate(Arguments arguments) {
   parser.app().add_option("--reference", reference, "its translations, line for line")->required();
   parser.app().add_option("--tokenize", tokenizer, "BLEU's tokeniser: " + ChoiceList<metrics::BleuTokenizer>());
   parser.app().add_flag("--lowercase", lowercase, "compare without case");
-  parser.app().add_option("--gold-alignments", gold, "word links i-j (sure) and i?j (possible) of every line: gives the alignment error rate");
+  parser.app().add_option("--gold-alignments", gold,
+                          "word links i-j (sure) and i?j (possible) of every line: gives the alignment error rate");
   parser.app().add_option("--output", output, "also write the translations to this file");
   parser.app().add_flag("--json", json, "one JSON array");
   search.Add(parser);
@@ -35,9 +37,11 @@ int evaluate(Arguments arguments) {
   if (!gold.empty()) {
     request.gold_alignments = ReadLines(gold, "gold-alignments");
     if (request.gold_alignments.size() != lines.size())
-      throw UserError("evaluate", "as many lines of gold alignments as of input",
-                      std::to_string(request.gold_alignments.size()) + " in " + gold + " and " + std::to_string(lines.size()) + " in " + input);
-    for (size_t i = 0; i < lines.size(); i++) metrics::ParseLinks(request.gold_alignments[i], static_cast<int64_t>(i) + 1);  // errors before work
+      throw UserError(
+          "evaluate", "as many lines of gold alignments as of input",
+          std::to_string(request.gold_alignments.size()) + " in " + gold + " and " + std::to_string(lines.size()) + " in " + input);
+    for (size_t i = 0; i < lines.size(); i++)
+      metrics::ParseLinks(request.gold_alignments[i], static_cast<int64_t>(i) + 1);  // errors before work
   }
   std::optional<Sink> sink;
   if (!output.empty()) sink.emplace(output, "output");

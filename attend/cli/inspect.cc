@@ -56,7 +56,8 @@ int inspect(Arguments arguments) {
   const tasks::RunOptions options = tasks::ReadConfig(directory);
   const data::Safetensors weights(directory.model());
   if (verify) weights.Verify();
-  std::cout << model << ": " << Name(options.task) << ", " << (directory.State() == data::DirectoryState::finished ? "finished" : "unfinished") << "\n";
+  std::cout << model << ": " << Name(options.task) << ", "
+            << (directory.State() == data::DirectoryState::finished ? "finished" : "unfinished") << "\n";
   for (const auto& [key, value] : weights.metadata()) std::cout << "  " << key << ": " << value << "\n";
   std::cout << "\n" << config::ToYaml(options.model) << "\n";
   int64_t total = 0;

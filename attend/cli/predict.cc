@@ -16,8 +16,8 @@ using Json = nlohmann::ordered_json;
 constexpr size_t kLinesAtOnce = 4096;  // sorted by length together; also what is held in memory
 
 Json ToJson(const tasks::Output& output, bool alignments) {
-  Json json = {{"text", output.text}, {"score", output.score}, {"log_prob", output.log_prob}, {"complete", output.complete},
-               {"pieces", output.pieces}, {"piece_log_probs", output.piece_log_probs}};
+  Json json = {{"text", output.text},         {"score", output.score},   {"log_prob", output.log_prob},
+               {"complete", output.complete}, {"pieces", output.pieces}, {"piece_log_probs", output.piece_log_probs}};
   if (alignments) json["alignment"] = metrics::FormatLinks(output.alignment);
   return json;
 }
@@ -25,7 +25,9 @@ Json ToJson(const tasks::Output& output, bool alignments) {
 }  // namespace
 
 int predict(Arguments arguments) {
-  Parser parser("predict", "Translates raw text, line for line: standard input to standard output unless files are named. An empty line gives an empty line.");
+  Parser parser(
+      "predict",
+      "Translates raw text, line for line: standard input to standard output unless files are named. An empty line gives an empty line.");
   std::string model, input, output, alignment_file, prefix;
   bool json = false;
   tasks::Machine machine;

@@ -29,7 +29,8 @@ int show(Arguments arguments) {
   parser.app().add_option("MODEL", model, "a model directory")->required();
   parser.app().add_option("--text", texts, "a sentence; may be given several times")->allow_extra_args(false);
   parser.app().add_option("--input", input, "a file of sentences instead of --text");
-  parser.app().add_option("--reference", references, "show the attention over this translation instead of the model's own; one for each --text")
+  parser.app()
+      .add_option("--reference", references, "show the attention over this translation instead of the model's own; one for each --text")
       ->allow_extra_args(false);
   parser.app().add_option("--out", out, "where the report goes; default: report.html, standard output for the other formats");
   parser.app().add_option("--format", format_name, "html, svg (the first map), json or text (in the terminal)");
@@ -40,7 +41,8 @@ int show(Arguments arguments) {
   if (!input.empty()) texts = ReadLines(input, "input");
   if (texts.empty()) throw UserError("show", "at least one --text SENTENCE, or --input FILE", "none");
   if (!references.empty() && references.size() != texts.size())
-    throw UserError("show", "one --reference for each sentence", std::to_string(references.size()) + " for " + std::to_string(texts.size()));
+    throw UserError("show", "one --reference for each sentence",
+                    std::to_string(references.size()) + " for " + std::to_string(texts.size()));
   if (out.empty() && format == Format::html) out = "report.html";
   Sink sink(out, "out");
 
@@ -60,17 +62,26 @@ int show(Arguments arguments) {
   report::AttentionReport report{"Attention of " + model, model, {}};
   for (size_t i = 0; i < texts.size(); i++)
     for (const tasks::Output& output : results[i]) {
-      report::AttentionExample example{texts[i], {{"source", texts[i]}, {references.empty() ? "output" : "reference", output.text}}, output.maps};
+      report::AttentionExample example{
+          texts[i], {{"source", texts[i]}, {references.empty() ? "output" : "reference", output.text}}, output.maps};
       if (example.maps.empty()) continue;  // an empty line, or a model without attention
       report.examples.push_back(std::move(example));
     }
   if (report.examples.empty()) throw UserError("show", "a model with attention and a sentence with words in it", "nothing to show");
 
   switch (format) {
-    case Format::html: sink.Write(report::RenderHtml(report)); break;
-    case Format::svg: sink.Write(report::RenderSvg(report.examples[0].maps[0])); break;
-    case Format::json: sink.Write(report::RenderJson(report)); break;
-    case Format::text: sink.Write(report::RenderText(report, out.empty() ? report::TextOptionsFor(STDOUT_FILENO) : report::TextOptions{})); break;
+    case Format::html:
+      sink.Write(report::RenderHtml(report));
+      break;
+    case Format::svg:
+      sink.Write(report::RenderSvg(report.examples[0].maps[0]));
+      break;
+    case Format::json:
+      sink.Write(report::RenderJson(report));
+      break;
+    case Format::text:
+      sink.Write(report::RenderText(report, out.empty() ? report::TextOptionsFor(STDOUT_FILENO) : report::TextOptions{}));
+      break;
   }
   sink.Commit();
   if (!out.empty() && out != "-") std::cerr << "the report lies in " << out << "\n";

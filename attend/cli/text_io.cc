@@ -62,8 +62,12 @@ Sink::Sink(const std::string& path, std::string_view part) {
 
 void Sink::Write(std::string_view text) {
   switch (kind_) {
-    case Kind::standard_output: std::cout << text; break;
-    case Kind::stream: stream_ << text; break;
+    case Kind::standard_output:
+      std::cout << text;
+      break;
+    case Kind::stream:
+      stream_ << text;
+      break;
     case Kind::file:
       WriteAt(pending_, text, size_, path_.string());
       size_ += text.size();
@@ -73,7 +77,8 @@ void Sink::Write(std::string_view text) {
 
 void Sink::Flush() {
   if (kind_ == Kind::standard_output) FlushOutput();
-  if (kind_ == Kind::stream && !stream_.flush()) throw SystemError("[output] expected to write " + path_.string() + "; found that it takes no more");
+  if (kind_ == Kind::stream && !stream_.flush())
+    throw SystemError("[output] expected to write " + path_.string() + "; found that it takes no more");
 }
 
 void Sink::Commit() {

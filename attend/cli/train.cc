@@ -15,7 +15,8 @@ int train(Arguments arguments) {
   AddMachine(parser.app(), request.machine);
   std::vector<std::string> names;
   for (const std::string& path : config::Paths<tasks::RunOptions>()) names.push_back(path.substr(0, path.find('.')));
-  parser.OptionTree("Options (--help PATH shows those below one):", [](std::string_view path) { return config::Help<tasks::RunOptions>(path); }, names);
+  parser.OptionTree(
+      "Options (--help PATH shows those below one):", [](std::string_view path) { return config::Help<tasks::RunOptions>(path); }, names);
   if (!parser.Parse(arguments)) return 0;
   if (!file.empty()) request.source = config::Source::FromFile(file);
   request.source.SetAll(parser.rest());

@@ -21,9 +21,12 @@ struct Projections {
 
 Projections ProjectionsOf(Score score) {
   switch (score) {
-    case Score::general: return {.query = true, .score = Name(Score::dot)};
-    case Score::additive: return {.query = true, .key = true, .vector = true, .score = Name(Score::additive)};
-    default: return {.score = Name(score)};
+    case Score::general:
+      return {.query = true, .score = Name(Score::dot)};
+    case Score::additive:
+      return {.query = true, .key = true, .vector = true, .score = Name(Score::additive)};
+    default:
+      return {.score = Name(score)};
   }
 }
 
@@ -34,7 +37,8 @@ Attention::Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_
   const int64_t heads = spec.heads, shared = spec.KeyValueHeads();
   const auto divides = [](int64_t whole, int64_t parts, std::string_view what) {
     if (whole % parts)
-      throw UserError("attention", std::string(what) + " that the number of heads divides", std::to_string(whole) + " with " + std::to_string(parts) + " heads");
+      throw UserError("attention", std::string(what) + " that the number of heads divides",
+                      std::to_string(whole) + " with " + std::to_string(parts) + " heads");
   };
   const Projections plan = ProjectionsOf(spec.score);
   operator_score_ = plan.score;
@@ -49,8 +53,10 @@ Attention::Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_
     if (plan.query)
       query_ = register_module("query", std::make_shared<Linear>(query_size, compared, false));
     else if (query_size != compared)
-      throw UserError("attention", "queries and keys of one size for score " + std::string(Name(spec.score)) + ", or score general or additive, which project",
-                      "queries of " + std::to_string(query_size) + " and keys of " + std::to_string(compared));
+      throw UserError(
+          "attention",
+          "queries and keys of one size for score " + std::string(Name(spec.score)) + ", or score general or additive, which project",
+          "queries of " + std::to_string(query_size) + " and keys of " + std::to_string(compared));
   }
   if (plan.vector) vector_ = AddParameter("vector", {heads, size / heads}, Init::Xavier());
   context_size_ = memory_size / shared * heads;
@@ -67,7 +73,8 @@ AttentionMemory Attention::Prepare(const Tensor& states, const Tensor& lengths) 
   return {ops::prepare(key_ ? Heads(key_->Forward(states), heads) : value, std::string(operator_score_), vector_), value, lengths, {}};
 }
 
-ops::AttentionArgs Attention::Arguments(const AttentionMemory& memory, const Context& context, const Tensor& dropout_keys, int64_t position) const {
+ops::AttentionArgs Attention::Arguments(const AttentionMemory& memory, const Context& context, const Tensor& dropout_keys,
+                                        int64_t position) const {
   ops::AttentionArgs args;
   args.score = operator_score_;
   args.param = vector_;

@@ -51,7 +51,8 @@ class Attention : public Module {
 
  private:
   at::Tensor Heads(const at::Tensor& x, int64_t heads) const;
-  ops::AttentionArgs Arguments(const AttentionMemory& memory, const Context& context, const at::Tensor& dropout_keys, int64_t position) const;
+  ops::AttentionArgs Arguments(const AttentionMemory& memory, const Context& context, const at::Tensor& dropout_keys,
+                               int64_t position) const;
   at::Tensor Recorded(const at::Tensor& weights, const Context& context) const;
 
   spec::AttentionSpec spec_;

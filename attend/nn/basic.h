@@ -24,7 +24,7 @@ class Embedding : public Module {
  public:
   Embedding(int64_t vocabulary, int64_t size, int64_t padding);
   at::Tensor Forward(const at::Tensor& ids) const;
-  void Tie(const Embedding& other);  // reads the other's vectors from now on and has no parameter of its own
+  void Tie(const Embedding& other);                     // reads the other's vectors from now on and has no parameter of its own
   const at::Tensor& weight() const { return weight_; }  // (vocabulary, size)
 
  private:

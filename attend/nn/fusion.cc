@@ -29,7 +29,8 @@ Tensor CellStack::Run(const Tensor& gates, DecoderState& state, Context& context
     // The first layer's gates are given; the layers above read the states below, (T, B, size), dropped out batch-first.
     Tensor below = states;
     if (i > 0) below = Dropout(states.transpose(0, 1), dropout_, *layers_[i], "input", context).transpose(0, 1);
-    const auto result = i == 0 ? layers_[0]->RunGates(gates, state.layers[0], {}, false) : layers_[i]->Run(below, state.layers[i], {}, false);
+    const auto result =
+        i == 0 ? layers_[0]->RunGates(gates, state.layers[0], {}, false) : layers_[i]->Run(below, state.layers[i], {}, false);
     states = result.states;
     state.layers[i] = result.last;
   }
@@ -63,7 +64,8 @@ Tensor DeepOutput::Forward(const Frame& frame, const Tensor& y) const {
 std::shared_ptr<Fusion> MakeFusion(spec::Fusion kind, const FusionSizes& sizes) {
   switch (kind) {
 #define ATTEND_FUSION(name, ...) \
-  case spec::Fusion::name: return std::make_shared<fusions::name>(sizes);
+  case spec::Fusion::name:       \
+    return std::make_shared<fusions::name>(sizes);
 #include "attend/spec/fusions.def"
 #undef ATTEND_FUSION
   }

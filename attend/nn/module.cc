@@ -27,7 +27,9 @@ void FillBlock(Tensor block, const Init& init, random::Stream& draw) {
   const int64_t rows = block.size(0), columns = block.dim() > 1 ? block.numel() / rows : 1;
   Tensor values;
   switch (init.kind) {
-    case Init::Kind::normal: values = Normal(rows, columns, draw) * init.scale; break;
+    case Init::Kind::normal:
+      values = Normal(rows, columns, draw) * init.scale;
+      break;
     case Init::Kind::xavier: {
       const double bound = init.scale * std::sqrt(6.0 / static_cast<double>(rows + columns));
       values = at::empty({rows, columns}, at::kFloat);
@@ -42,7 +44,8 @@ void FillBlock(Tensor block, const Init& init, random::Stream& draw) {
       if (wide) values = values.t();
       break;
     }
-    default: break;
+    default:
+      break;
   }
   block.copy_(values.reshape(block.sizes()));
 }
@@ -51,8 +54,12 @@ void Fill(const Tensor& parameter, const Init& init, random::Stream draw) {
   c10::NoGradGuard no_grad;
   Tensor data = parameter.detach();
   switch (init.kind) {
-    case Init::Kind::zeros: data.zero_(); return;
-    case Init::Kind::ones: data.fill_(1); return;
+    case Init::Kind::zeros:
+      data.zero_();
+      return;
+    case Init::Kind::ones:
+      data.fill_(1);
+      return;
     case Init::Kind::forget_gate:
       data.zero_();
       data.chunk(init.blocks)[1].fill_(1);

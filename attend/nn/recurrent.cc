@@ -42,7 +42,8 @@ ops::SequenceResult Recurrent::RunGates(const Tensor& gates, const CellState& in
   // The norm stands between the recurrent product and the gates: step by step.
   const int64_t steps = gates.size(0);
   const auto inputs = gates.unbind(0);
-  const Tensor active = lengths.defined() ? (at::arange(steps, lengths.options()).unsqueeze(1) < lengths.unsqueeze(0)).to(at::kByte) : Tensor();
+  const Tensor active =
+      lengths.defined() ? (at::arange(steps, lengths.options()).unsqueeze(1) < lengths.unsqueeze(0)).to(at::kByte) : Tensor();
   const ops::StepLinear recurrent(weight_hh_, bias_hh_);
   std::vector<Tensor> states(static_cast<size_t>(steps));
   CellState state = initial;

@@ -47,7 +47,7 @@ DecoderState RecurrentDecoder::Initial(const Memory& memory) const {
 
 Tensor RecurrentDecoder::Forward(const Memory& memory, const Tensor& inputs, Context& context) const {
   const Tensor y = Dropout(embedding_->Forward(inputs), options_.embedding_dropout, *embedding_, "values", context);  // (B, T, E)
-  const Tensor gates = cells_->first().Inputs(y.transpose(0, 1).contiguous());                                       // (T, B, G size)
+  const Tensor gates = cells_->first().Inputs(y.transpose(0, 1).contiguous());                                        // (T, B, G size)
   DecoderState state = Initial(memory);
   AttentionMemory keys;
   if (attention_) keys = attention_->Prepare(memory.states, memory.lengths);
@@ -108,9 +108,7 @@ class RecurrentDecoder::Rows : public DecoderRows {
   }
 
  private:
-  Tensor Index(const std::vector<int64_t>& values) const {
-    return at::tensor(values, at::kLong).to(state_.layers[0].h.device());
-  }
+  Tensor Index(const std::vector<int64_t>& values) const { return at::tensor(values, at::kLong).to(state_.layers[0].h.device()); }
 
   // The memory of every row, copied anew only when rows came, went or changed sentence (the order within a sentence does not matter).
   void Gather() {

@@ -29,7 +29,7 @@ class RecurrentDecoder : public SequenceDecoder {
   std::shared_ptr<CellStack> cells_;
   std::shared_ptr<Attention> attention_;  // null when the fusion takes none
   std::shared_ptr<Fusion> fusion_;
-  std::shared_ptr<Linear> bridge_;         // (memory) -> h and, for cells with memory, c of every layer
+  std::shared_ptr<Linear> bridge_;  // (memory) -> h and, for cells with memory, c of every layer
 };
 
 }  // namespace attend::nn

@@ -28,7 +28,8 @@ struct RecurrentEncoderOptions {
     field("embedding", &RecurrentEncoderOptions::embedding, "size of the word vectors").Range(1, 65536);
     field("layer_norm", &RecurrentEncoderOptions::layer_norm, "normalise what enters the gates (Ba et al. 2016)");
     field("embedding_dropout", &RecurrentEncoderOptions::embedding_dropout, "of the word vectors").Range(0, 0.95);
-    field("dropout", &RecurrentEncoderOptions::dropout, "of the states, between layers and as they are handed to the decoder").Range(0, 0.95);
+    field("dropout", &RecurrentEncoderOptions::dropout, "of the states, between layers and as they are handed to the decoder")
+        .Range(0, 0.95);
   }
   bool operator==(const RecurrentEncoderOptions&) const = default;
 };
@@ -55,7 +56,8 @@ struct RecurrentDecoderOptions {
     field("embedding", &RecurrentDecoderOptions::embedding, "size of the word vectors").Range(1, 65536);
     field("fusion", &RecurrentDecoderOptions::fusion, "how the context is used");
     field("attention", &RecurrentDecoderOptions::attention, "the attention over the encoder's states");
-    field("attention_size", &RecurrentDecoderOptions::attention_size, "of projected queries and keys; 0: the size of the state").Range(0, 65536);
+    field("attention_size", &RecurrentDecoderOptions::attention_size, "of projected queries and keys; 0: the size of the state")
+        .Range(0, 65536);
     field("layer_norm", &RecurrentDecoderOptions::layer_norm, "normalise what enters the gates (Ba et al. 2016)");
     field("embedding_dropout", &RecurrentDecoderOptions::embedding_dropout, "of the word vectors").Range(0, 0.95);
     field("dropout", &RecurrentDecoderOptions::dropout, "of the output states, between layers and before the vocabulary").Range(0, 0.95);

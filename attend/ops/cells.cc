@@ -141,10 +141,12 @@ Tensor ActiveSteps(const Tensor& lengths, int64_t steps) {
 }
 
 struct Sequence : torch::autograd::Function<Sequence> {
-  static variable_list forward(AutogradContext* ctx, int64_t cell_index, const Tensor& x_in, const Tensor& weight, const MaybeTensor& bias_in,
-                               const Tensor& h0_in, const MaybeTensor& c0_in, const MaybeTensor& active_in, bool reverse, bool keep) {
+  static variable_list forward(AutogradContext* ctx, int64_t cell_index, const Tensor& x_in, const Tensor& weight,
+                               const MaybeTensor& bias_in, const Tensor& h0_in, const MaybeTensor& c0_in, const MaybeTensor& active_in,
+                               bool reverse, bool keep) {
     const Cell cell = static_cast<Cell>(cell_index);
-    const Tensor x = x_in.contiguous(), h0 = h0_in.contiguous(), c0 = Contiguous(c0_in), bias = Undefined(bias_in), active = Undefined(active_in);
+    const Tensor x = x_in.contiguous(), h0 = h0_in.contiguous(), c0 = Contiguous(c0_in), bias = Undefined(bias_in),
+                 active = Undefined(active_in);
     const int64_t steps = x.size(0), rows = x.size(1), size = weight.size(1), gates = x.size(2);
     const auto options = x.options();
     Tensor states = at::empty({steps, rows, size}, options);
@@ -201,7 +203,8 @@ struct Sequence : torch::autograd::Function<Sequence> {
     if (steps && rows) {
       // The state that step t read: h0, then the states up to the last but one, in the order of the walk.
       const Tensor flat = du.view({steps * rows, gates});
-      const Tensor read = reverse ? at::cat({states.slice(0, 1), h0.unsqueeze(0)}) : at::cat({h0.unsqueeze(0), states.slice(0, 0, steps - 1)});
+      const Tensor read =
+          reverse ? at::cat({states.slice(0, 1), h0.unsqueeze(0)}) : at::cat({h0.unsqueeze(0), states.slice(0, 0, steps - 1)});
       dweight = at::mm(flat.t(), read.view({steps * rows, size}));
       if (ctx->saved_data["bias"].toBool()) dbias = flat.sum(0);
     } else {
@@ -219,8 +222,9 @@ bool HasMemory(Cell cell) { return cell == Cell::lstm; }
 
 CellState CellStep(Cell cell, const Tensor& x, const Tensor& u, const CellState& state, const Tensor& active) {
   if (!Fused(u)) return Composed(cell, x, u, state, active);
-  const auto out = cell == Cell::gru ? Step::apply(static_cast<int64_t>(cell), MaybeTensor(x), u, state.h, Optional(state.c), Optional(active))
-                                     : Step::apply(static_cast<int64_t>(cell), MaybeTensor(), x + u, state.h, Optional(state.c), Optional(active));
+  const auto out = cell == Cell::gru
+                       ? Step::apply(static_cast<int64_t>(cell), MaybeTensor(x), u, state.h, Optional(state.c), Optional(active))
+                       : Step::apply(static_cast<int64_t>(cell), MaybeTensor(), x + u, state.h, Optional(state.c), Optional(active));
   return {out[0], out.size() > 1 ? out[1] : Tensor()};
 }
 
@@ -234,8 +238,8 @@ SequenceResult CellSequence(Cell cell, const Tensor& x, const Tensor& weight, co
     const Tensor inner = apart ? (bias.defined() ? bias : at::zeros({weight.size(0)}, weight.options())) : Tensor();
     bool keep = false;  // what the backward pass reads
     for (const Tensor* t : {&joined, &weight, &inner, &initial.h, &initial.c}) keep = keep || (t->defined() && t->requires_grad());
-    const auto out = Sequence::apply(static_cast<int64_t>(cell), joined, weight, Optional(inner), initial.h, Optional(initial.c), Optional(active), reverse,
-                                     keep && at::GradMode::is_enabled());
+    const auto out = Sequence::apply(static_cast<int64_t>(cell), joined, weight, Optional(inner), initial.h, Optional(initial.c),
+                                     Optional(active), reverse, keep && at::GradMode::is_enabled());
     return {out[0], {out[1], out.size() > 2 ? out[2] : Tensor()}};
   }
   const int64_t steps = x.size(0);

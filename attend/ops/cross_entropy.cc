@@ -56,8 +56,8 @@ struct Fused : torch::autograd::Function<Fused> {
     const int64_t rows = logits.size(0), classes = logits.size(1);
     at::parallel_for(0, rows, kRowsPerTask, [&](int64_t begin, int64_t end) {
       kernels::CrossEntropyBackward(logits.data_ptr<float>(), classes, target.data_ptr<int64_t>(),
-                                    static_cast<float>(ctx->saved_data["smoothing"].toDouble()), lse.data_ptr<float>(),
-                                    g.data_ptr<float>(), begin, end);
+                                    static_cast<float>(ctx->saved_data["smoothing"].toDouble()), lse.data_ptr<float>(), g.data_ptr<float>(),
+                                    begin, end);
     });
     Tensor dstates, dweight, dbias;
     if (ctx->needs_input_grad(0)) dstates = at::mm(logits, weight);
@@ -69,9 +69,11 @@ struct Fused : torch::autograd::Function<Fused> {
 
 }  // namespace
 
-CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight, const Tensor& bias, const Tensor& target, double smoothing) {
-  ATTEND_EXPECT(states.dim() == 2 && target.dim() == 1 && target.size(0) == states.size(0) && target.scalar_type() == at::kLong, "cross_entropy",
-                "states (M, D) and target (M) int64; found ", states.sizes(), " and ", target.sizes(), " ", target.scalar_type());
+CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight, const Tensor& bias, const Tensor& target,
+                                      double smoothing) {
+  ATTEND_EXPECT(states.dim() == 2 && target.dim() == 1 && target.size(0) == states.size(0) && target.scalar_type() == at::kLong,
+                "cross_entropy", "states (M, D) and target (M) int64; found ", states.sizes(), " and ", target.sizes(), " ",
+                target.scalar_type());
   if (states.device().is_cpu() && states.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat) {
     const auto out = Fused::apply(states.contiguous(), weight, Optional(bias), target, smoothing);
     return {out[0], out[1]};

@@ -43,7 +43,8 @@ void Average(std::span<const std::string> models, const std::string& out) {
   for (size_t i = 0; i < models.size(); i++) {
     const data::ModelDirectory directory{Path(models[i])};
     const auto differences = config::Differences(Comparable(options), Comparable(ReadConfig(directory)));
-    if (!differences.empty()) throw UserError("average", "models of the same options as " + models[0], models[i] + " with " + List(differences));
+    if (!differences.empty())
+      throw UserError("average", "models of the same options as " + models[0], models[i] + " with " + List(differences));
     if (!SameVocabulary(tokenizers, text::LoadTokenizers(models[i])))
       throw UserError("average", "models of the same vocabulary as " + models[0], models[i] + " with another one");
     train::LoadTensors(directory.model(), part);

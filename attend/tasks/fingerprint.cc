@@ -46,7 +46,8 @@ void ExpectSameFiles(const std::string& then, const std::string& now, const std:
       const Json& was = before.at(i);
       const Json& is = after[i];
       if (was == is) continue;
-      throw UserError(is.at("option").get<std::string>(), "the text that the run in " + out + " began with (" + Contents(was) + "), or --restart",
+      throw UserError(is.at("option").get<std::string>(),
+                      "the text that the run in " + out + " began with (" + Contents(was) + "), or --restart",
                       is.at("path").get<std::string>() + ", which has changed since (" + Contents(is) + ")");
     }
   } catch (const Json::exception&) {

@@ -19,7 +19,8 @@ struct Probe {
 Probe Try(bool onednn) {
   Use(onednn);
   const int64_t n = 256;
-  const at::Tensor a = at::arange(n * n, at::kFloat).mul(0.7310585).sin().view({n, n}), b = at::arange(n * n, at::kFloat).mul(0.3571).cos().view({n, n});
+  const at::Tensor a = at::arange(n * n, at::kFloat).mul(0.7310585).sin().view({n, n}),
+                   b = at::arange(n * n, at::kFloat).mul(0.3571).cos().view({n, n});
   at::Tensor c = at::mm(a, b);
   double best = 1e9;
   for (int i = 0; i < 5; i++) {

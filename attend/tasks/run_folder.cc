@@ -22,19 +22,22 @@ Path FilesIn(const data::ModelDirectory& directory) { return directory.training(
 std::vector<Path> Missing(Path folder) {
   std::vector<Path> out;
   std::error_code error;
-  for (folder = fs::absolute(folder, error).lexically_normal(); !folder.empty() && !fs::exists(folder, error); folder = folder.parent_path())
+  for (folder = fs::absolute(folder, error).lexically_normal(); !folder.empty() && !fs::exists(folder, error);
+       folder = folder.parent_path())
     if (folder.has_filename()) out.insert(out.begin(), folder);
   return out;
 }
 
 }  // namespace
 
-RunFolder::RunFolder(const TrainRequest& request, const RunOptions& options) : request_(request), options_(options), directory_(Path(request.out)) {
+RunFolder::RunFolder(const TrainRequest& request, const RunOptions& options)
+    : request_(request), options_(options), directory_(Path(request.out)) {
   std::error_code error;
   if (!options.train.init.empty() && fs::equivalent(options.train.init, request.out, error))
     throw UserError("train.init", "another folder than --out", options.train.init);
   const data::DirectoryState state = directory_.State();
-  if (state == data::DirectoryState::foreign) throw UserError("out", "a new folder or a model directory", request.out + ", which is neither");
+  if (state == data::DirectoryState::foreign)
+    throw UserError("out", "a new folder or a model directory", request.out + ", which is neither");
   if (state == data::DirectoryState::absent || request.restart) return;
   const bool finished = state == data::DirectoryState::finished, saved = directory_.LatestStep().has_value();
   if (!finished && !saved) return;  // nothing to lose
@@ -46,7 +49,8 @@ RunFolder::RunFolder(const TrainRequest& request, const RunOptions& options) : r
   std::vector<config::Difference> other;
   for (const auto& d : differences)
     if (!request.extend || !Extends(d.path)) other.push_back(d);
-  if (!other.empty()) throw UserError("out", "the options that the run in " + request.out + " began with, or --restart", "other ones: " + List(other));
+  if (!other.empty())
+    throw UserError("out", "the options that the run in " + request.out + " began with, or --restart", "other ones: " + List(other));
 }
 
 void RunFolder::Open(const std::string& files) {

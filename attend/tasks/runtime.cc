@@ -14,7 +14,8 @@ namespace attend::tasks {
 namespace {
 
 [[noreturn]] void FailMemory() {
-  throw SystemError("[memory] expected enough memory; found none left: lower train.batch_tokens, search.batch_tokens or the sizes of the model");
+  throw SystemError(
+      "[memory] expected enough memory; found none left: lower train.batch_tokens, search.batch_tokens or the sizes of the model");
 }
 
 // torch's own exceptions carry a C++ stack trace; a user gets their first line.
@@ -36,10 +37,12 @@ class GuardedPredictor : public Predictor {
   explicit GuardedPredictor(std::unique_ptr<Predictor> predictor) : predictor_(std::move(predictor)) {}
 
   search::SearchOptions DefaultSearch() const override { return predictor_->DefaultSearch(); }
-  std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request, std::vector<std::string>& notices) override {
+  std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
+                                           std::vector<std::string>& notices) override {
     return Guard([&] { return predictor_->Predict(lines, request, notices); });
   }
-  std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps) override {
+  std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments,
+                            bool maps) override {
     return Guard([&] { return predictor_->Score(lines, references, alignments, maps); });
   }
   Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,

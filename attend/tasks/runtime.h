@@ -38,9 +38,9 @@ struct Output {
   double log_prob = 0;   // natural logarithm
   bool complete = true;  // false: cut at the greatest length
   std::vector<std::string> pieces;
-  std::vector<float> piece_log_probs;       // of each piece and, when complete, of the end symbol
-  std::vector<metrics::Link> alignment;     // between white-space separated words; when asked for
-  std::vector<report::AttentionMap> maps;   // when asked for
+  std::vector<float> piece_log_probs;      // of each piece and, when complete, of the end symbol
+  std::vector<metrics::Link> alignment;    // between white-space separated words; when asked for
+  std::vector<report::AttentionMap> maps;  // when asked for
 };
 
 struct PredictRequest {
@@ -71,7 +71,8 @@ class Predictor {
   virtual std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                                    std::vector<std::string>& notices) = 0;
   // The log-probability of given outputs, with their maps and alignments when asked for.
-  virtual std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps) = 0;
+  virtual std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments,
+                                    bool maps) = 0;
   virtual Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
                               std::vector<std::string>& notices) = 0;
 };

@@ -39,8 +39,7 @@ std::string Megabytes(int64_t bytes) { return std::to_string(bytes / (1 << 20)) 
 // What the trainer knows of translating.
 class TranslateTask : public train::Trainable {
  public:
-  TranslateTask(const RunOptions& options, Translator& translator, const data::Corpus& valid)
-      : options_(options), translator_(translator) {
+  TranslateTask(const RunOptions& options, Translator& translator, const data::Corpus& valid) : options_(options), translator_(translator) {
     const auto sides = translator.Sides();
     for (int64_t e = 0; e < valid.size(); e++) {
       lines_.emplace_back(valid.Text(e, 0));
@@ -128,11 +127,12 @@ void ExpectTextOf(const RunOptions& options) {
   auto first = ReadConfig(data::ModelDirectory(options.train.init)).text;
   first.regularisation = options.text.regularisation;
   const auto differences = config::Differences(first, options.text);
-  if (!differences.empty()) throw UserError("text", "the text processing of train.init, " + options.train.init, "another: " + List(differences));
+  if (!differences.empty())
+    throw UserError("text", "the text processing of train.init, " + options.train.init, "another: " + List(differences));
 }
 
-text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelDirectory& directory, const data::Corpus& corpus, bool resuming,
-                                   train::Progress& progress) {
+text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelDirectory& directory, const data::Corpus& corpus,
+                                   bool resuming, train::Progress& progress) {
   const std::string root = directory.root().string();
   if (resuming) return text::LoadTokenizers(root);
   if (!options.train.init.empty()) {
@@ -163,10 +163,12 @@ class TranslatorPredictor : public Predictor {
 
   search::SearchOptions DefaultSearch() const override { return options_.search; }
 
-  std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request, std::vector<std::string>& notices) override {
+  std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
+                                           std::vector<std::string>& notices) override {
     return translator_.Translate(lines, request, workers_, notices);
   }
-  std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps) override {
+  std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments,
+                            bool maps) override {
     return translator_.Score(lines, references, alignments, maps, workers_);
   }
 
@@ -187,9 +189,11 @@ class TranslatorPredictor : public Predictor {
       alignments.push_back(metrics::FormatLinks(scored.alignment));
     }
     out.metrics = {metrics::BleuMetric(metrics::CorpusBleu(out.outputs, reference_file, request.bleu), request.bleu, 1),
-                   metrics::ChrfMetric(metrics::CorpusChrf(out.outputs, reference_file, chrf), chrf, 1), metrics::PerplexityMetric(likelihood),
+                   metrics::ChrfMetric(metrics::CorpusChrf(out.outputs, reference_file, chrf), chrf, 1),
+                   metrics::PerplexityMetric(likelihood),
                    metrics::AccuracyMetric(metrics::ExactMatches(out.outputs, references), kExactMatch)};
-    if (!request.gold_alignments.empty()) out.metrics.push_back(metrics::AlignmentMetric(metrics::CompareLinks(alignments, request.gold_alignments)));
+    if (!request.gold_alignments.empty())
+      out.metrics.push_back(metrics::AlignmentMetric(metrics::CompareLinks(alignments, request.gold_alignments)));
     return out;
   }
 
@@ -208,7 +212,8 @@ bool Train(const TrainRequest& request) {
   if (options.data.train.empty())
     throw UserError("data.train", "training text: --data.train.source FILE --data.train.target FILE, or --data.train.tsv FILE", "none");
   if (options.train.metric == metrics::MetricKind::alignment_error_rate)
-    throw UserError("train.metric", "bleu, chrf, chrf++, accuracy or perplexity", std::string(Name(options.train.metric)) + ", which needs gold links");
+    throw UserError("train.metric", "bleu, chrf, chrf++, accuracy or perplexity",
+                    std::string(Name(options.train.metric)) + ", which needs gold links");
   RunFolder folder(request, options);
   const data::ModelDirectory& directory = folder.directory();
   // The texts are opened before anything is written: bad input leaves nothing behind.
@@ -216,7 +221,9 @@ bool Train(const TrainRequest& request) {
   const bool links = options.train.guided_alignment > 0;
   const data::Split split = data::OpenSplit(options.data, static_cast<uint64_t>(options.train.seed), links);
   progress.Note("training text: " + split.train.counts().Summary());
-  if (!split.valid) throw UserError("data.valid", "a validation text, or more training text to hold one out of", std::to_string(split.train.size()) + " lines");
+  if (!split.valid)
+    throw UserError("data.valid", "a validation text, or more training text to hold one out of",
+                    std::to_string(split.train.size()) + " lines");
   progress.Note(split.held_out ? "validation text: " + std::to_string(split.held_out) + " lines held out of the training text"
                                : "validation text: " + split.valid->counts().Summary());
   folder.Open(Fingerprint(options.data, links));
@@ -226,18 +233,19 @@ bool Train(const TrainRequest& request) {
   progress.Note("matrix products: " + ChooseMatrixProducts(options.train.precision));
   const text::Tokenizers tokenizers = PrepareTokenizers(options, directory, split.train, folder.resuming(), progress);
   auto model = MakeModel(options, tokenizers);
-  nn::Materialise(*model, static_cast<uint64_t>(options.train.seed));
+  models::Workers workers(threads);
+  // On one worker: the factorisations in it would sum in another order on another number of threads.
+  workers.Run(1, [&](int64_t) { nn::Materialise(*model, static_cast<uint64_t>(options.train.seed)); });
   if (!options.train.init.empty() && !folder.resuming())
     train::LoadTensors(data::ModelDirectory(options.train.init).model(), train::Parameters(*model));
   int64_t parameters = 0;
   for (const auto& p : model->parameters()) parameters += p.numel();
   progress.Note("model: " + std::to_string(parameters) + " parameters; training will take about " +
-                Megabytes(train::EstimateMemory(*model, options.train, tokenizers.target->size(), threads)) + " of memory on " + std::to_string(threads) +
-                (threads == 1 ? " thread" : " threads"));
+                Megabytes(train::EstimateMemory(*model, options.train, tokenizers.target->size(), threads)) + " of memory on " +
+                std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
 
   Translator translator(model, tokenizers, device);
   TranslateTask task(options, translator, *split.valid);
-  models::Workers workers(threads);
   data::StreamOptions stream;
   stream.size = {options.train.batch_tokens, options.train.batch_sentences};
   stream.max_length = options.data.max_length;
@@ -245,7 +253,8 @@ bool Train(const TrainRequest& request) {
   stream.seed = static_cast<uint64_t>(options.train.seed);
   stream.links = links;
   const auto open = [&](data::Position position) {
-    return std::make_unique<data::PrefetchedStream>(data::BatchStream(split.train, translator.Sides(options.text.regularisation), stream, position));
+    return std::make_unique<data::PrefetchedStream>(
+        data::BatchStream(split.train, translator.Sides(options.text.regularisation), stream, position));
   };
   const train::RunResult result = train::Train(task, options.train, directory, open, workers, progress, Seconds() - start);
   if (result.ending == train::Ending::interrupted) {
@@ -254,8 +263,8 @@ bool Train(const TrainRequest& request) {
   }
   char best[64];
   std::snprintf(best, sizeof(best), "%.2f", result.best);
-  progress.Note("finished after " + result.reason + ", " + std::to_string(result.step) + " steps, " + train::Duration(Seconds() - start) + "; best " +
-                std::string(Name(options.train.metric)) + " " + best + "; the model lies in " + request.out);
+  progress.Note("finished after " + result.reason + ", " + std::to_string(result.step) + " steps, " + train::Duration(Seconds() - start) +
+                "; best " + std::string(Name(options.train.metric)) + " " + best + "; the model lies in " + request.out);
   return true;
 }
 

@@ -21,14 +21,17 @@ std::vector<int32_t> WordsOf(const text::Encoding& encoding) {
   return words;
 }
 
-std::vector<metrics::Link> Align(const search::SourceMap& map, std::span<const int32_t> source_words, std::span<const int32_t> target_words) {
+std::vector<metrics::Link> Align(const search::SourceMap& map, std::span<const int32_t> source_words,
+                                 std::span<const int32_t> target_words) {
   std::vector<metrics::Link> out;
   for (const search::Link& link : search::AlignWords(map, source_words, target_words)) out.push_back({link.source, link.target});
   return out;
 }
 
-report::AttentionMap ToReport(const search::HypothesisMap& map, const std::vector<std::string>& rows, const std::vector<std::string>& columns) {
-  report::AttentionMap out{map.path, "produces: target", map.over_source ? "reads from: source" : "reads from: target", rows, columns, map.heads, {}};
+report::AttentionMap ToReport(const search::HypothesisMap& map, const std::vector<std::string>& rows,
+                              const std::vector<std::string>& columns) {
+  report::AttentionMap out{
+      map.path, "produces: target", map.over_source ? "reads from: source" : "reads from: target", rows, columns, map.heads, {}};
   const size_t keys = columns.size();
   out.weights.reserve(static_cast<size_t>(map.heads * map.tokens) * keys);
   // (tokens, heads, keys with padding) -> (heads, tokens, keys)
@@ -84,8 +87,8 @@ data::Batch Translator::MakeBatch(const std::vector<Source>& sources, std::span<
   return data::MakeBatch(examples, rows, {Sides()[0]}, false);
 }
 
-Output Translator::Write(const search::Hypothesis& hypothesis, const Source& source, const std::string& line, bool replace_unknown, bool alignments,
-                         bool maps) const {
+Output Translator::Write(const search::Hypothesis& hypothesis, const Source& source, const std::string& line, bool replace_unknown,
+                         bool alignments, bool maps) const {
   const text::Tokenizer& tokenizer = *tokenizers_.target;
   const search::SourceMap mean = search::MeanSourceMap(hypothesis);
   std::vector<std::string> unknowns;
@@ -96,7 +99,8 @@ Output Translator::Write(const search::Hypothesis& hypothesis, const Source& sou
       const int32_t word = words[i];
       unknowns.push_back(word < 0 ? std::string(text::kUnknownText)
                                   : line.substr(source.encoding.words[static_cast<size_t>(word)].begin,
-                                                source.encoding.words[static_cast<size_t>(word)].end - source.encoding.words[static_cast<size_t>(word)].begin));
+                                                source.encoding.words[static_cast<size_t>(word)].end -
+                                                    source.encoding.words[static_cast<size_t>(word)].begin));
     }
   }
   const text::Decoding decoding = tokenizer.DecodeWithWords(hypothesis.ids, unknowns);
@@ -111,13 +115,14 @@ Output Translator::Write(const search::Hypothesis& hypothesis, const Source& sou
   if (maps) {
     std::vector<std::string> rows = out.pieces;
     if (hypothesis.complete) rows.emplace_back(text::kSpecialNames[text::kEos]);
-    for (const search::HypothesisMap& map : hypothesis.maps) out.maps.push_back(ToReport(map, rows, map.over_source ? source.pieces : rows));
+    for (const search::HypothesisMap& map : hypothesis.maps)
+      out.maps.push_back(ToReport(map, rows, map.over_source ? source.pieces : rows));
   }
   return out;
 }
 
-std::vector<std::vector<Output>> Translator::Translate(std::span<const std::string> lines, const PredictRequest& request, models::Workers& workers,
-                                                       std::vector<std::string>& notices) const {
+std::vector<std::vector<Output>> Translator::Translate(std::span<const std::string> lines, const PredictRequest& request,
+                                                       models::Workers& workers, std::vector<std::string>& notices) const {
   search::Validate(request.search);
   std::vector<Source> sources(lines.size());
   std::vector<int64_t> full;  // lines with something in them
@@ -162,8 +167,8 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
   return outputs;
 }
 
-std::vector<Output> Translator::Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps,
-                                      models::Workers& workers) const {
+std::vector<Output> Translator::Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments,
+                                      bool maps, models::Workers& workers) const {
   std::vector<Source> sources(lines.size());
   std::vector<text::Encoding> targets(lines.size());
   std::vector<int64_t> lengths(lines.size());

@@ -42,7 +42,8 @@ class Translator {
     std::vector<int32_t> words;
   };
   Source ReadSource(const std::string& line) const;
-  Output Write(const search::Hypothesis& hypothesis, const Source& source, const std::string& line, bool replace_unknown, bool alignments, bool maps) const;
+  Output Write(const search::Hypothesis& hypothesis, const Source& source, const std::string& line, bool replace_unknown, bool alignments,
+               bool maps) const;
   data::Batch MakeBatch(const std::vector<Source>& sources, std::span<const int64_t> lines) const;
 
   std::shared_ptr<models::SequenceModel> model_;

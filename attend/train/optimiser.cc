@@ -18,11 +18,12 @@ using at::Tensor;
 
 Updater::Updater(const TrainOptions& options, const NamedTensors& parameters, int groups) : options_(options) {
   const at::NoGradGuard no_grad;
-  const bool adam = options.optimiser != Optimiser::sgd;
+  // SGD wants no buffers at all where there is no momentum.
+  const bool adam = options.optimiser != Optimiser::sgd, momentum = adam || options.momentum > 0;
   for (const auto& [name, parameter] : parameters) {
     names_.push_back(name);
     parameters_.push_back(parameter);
-    first_.push_back(at::zeros_like(parameter));
+    if (momentum) first_.push_back(at::zeros_like(parameter));
     if (adam) second_.push_back(at::zeros_like(parameter));
     if (options.ema > 0) {
       ema_.push_back(parameter.detach().clone());
@@ -71,7 +72,7 @@ void Updater::Update(int group, const std::vector<Tensor>& gradients, double fac
     if (factor != 1) gradients[i].mul_(factor);
     parameters.push_back(parameters_[i].detach());
     grads.push_back(gradients[i]);
-    first.push_back(first_[i]);
+    if (!first_.empty()) first.push_back(first_[i]);
     if (!second_.empty()) second.push_back(second_[i]);
     steps.push_back(count);
   }
@@ -97,7 +98,7 @@ void Updater::Update(int group, const std::vector<Tensor>& gradients, double fac
 NamedTensors Updater::State() const {
   NamedTensors out;
   for (size_t i = 0; i < names_.size(); i++) {
-    out[(second_.empty() ? "momentum." : "exp_avg.") + names_[i]] = first_[i];
+    if (!first_.empty()) out[(second_.empty() ? "momentum." : "exp_avg.") + names_[i]] = first_[i];
     if (!second_.empty()) out["exp_avg_sq." + names_[i]] = second_[i];
     if (!ema_.empty()) out["ema." + names_[i]] = ema_[i];
   }

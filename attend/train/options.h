@@ -76,7 +76,8 @@ struct TrainOptions {
 
   template <class F>
   static void Declare(F& field) {
-    field("epochs", &TrainOptions::epochs, "passes over the training text; training ends at whichever of epochs, steps and minutes comes first")
+    field("epochs", &TrainOptions::epochs,
+          "passes over the training text; training ends at whichever of epochs, steps and minutes comes first")
         .Range(1, 1000000);
     field("steps", &TrainOptions::steps, "updates").Range(1, 1e12);
     field("minutes", &TrainOptions::minutes, "of wall-clock time, preparation and validation included").Range(0.01, 1e6).Unit("minutes");
@@ -98,11 +99,13 @@ struct TrainOptions {
     field("plateau_patience", &TrainOptions::plateau_patience, "plateau: validations without improvement before that").Range(1, 1000);
     field("clip", &TrainOptions::clip, "greatest norm of the gradient; 0: no limit").Range(0, 1e6);
     field("label_smoothing", &TrainOptions::label_smoothing, "probability spread over the vocabulary (Szegedy et al. 2016)").Range(0, 0.9);
-    field("guided_alignment", &TrainOptions::guided_alignment, "weight of the loss between given word alignments and attention (Chen et al. 2016)")
+    field("guided_alignment", &TrainOptions::guided_alignment,
+          "weight of the loss between given word alignments and attention (Chen et al. 2016)")
         .Range(0, 100);
     field("ema", &TrainOptions::ema, "decay of the exponential moving average of the weights, which is what is validated and kept; 0: none")
         .Range(0, 0.999999);
-    field("average", &TrainOptions::average, "instead of ema: validate and keep the mean of the weights at the last so many validations; 0: off")
+    field("average", &TrainOptions::average,
+          "instead of ema: validate and keep the mean of the weights at the last so many validations; 0: off")
         .Range(0, 100);
     field("precision", &TrainOptions::precision, "of matrix products");
     field("validate_steps", &TrainOptions::validate_steps, "updates between validations; 0: once an epoch").Range(0, 1e9);

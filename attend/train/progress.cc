@@ -19,8 +19,8 @@ std::string Format(const char* format, double value) {
 }
 
 std::string Text(const Standing& s) {
-  std::string line = "epoch " + Format("%.2f", static_cast<double>(s.epoch) + s.epoch_fraction) + "  step " + std::to_string(s.step) + "  loss " +
-                     Format("%.3f", s.loss) + "  ppl " + Format("%.1f", std::exp(std::min(s.loss, 80.0))) + "  " +
+  std::string line = "epoch " + Format("%.2f", static_cast<double>(s.epoch) + s.epoch_fraction) + "  step " + std::to_string(s.step) +
+                     "  loss " + Format("%.3f", s.loss) + "  ppl " + Format("%.1f", std::exp(std::min(s.loss, 80.0))) + "  " +
                      Format("%.0f", s.tokens_per_second) + " tok/s  rate " + Format("%.2g", s.rate);
   if (s.seconds_left >= 0) line += "  " + Duration(s.seconds_left) + " left";
   return line;
@@ -76,7 +76,7 @@ void Progress::Note(const std::string& line) {
 void Progress::Validated(const Standing& standing, const Validation& v, bool improved) {
   std::string line = "validation at step " + std::to_string(standing.step) + ": perplexity " + Format("%.2f", v.perplexity);
   for (const metrics::Metric& m : v.metrics)
-    if (m.kind != metrics::MetricKind::perplexity) line += "  " + m.name + " " + Format("%.2f", m.value);
+    if (m.kind != metrics::MetricKind::perplexity) line += "  " + m.name + " " + Format(m.value > 1 ? "%.2f" : "%.4f", m.value);
   if (v.attention_entropy >= 0) line += "  attention entropy " + Format("%.2f", v.attention_entropy);
   Note(line + (improved ? "  (best so far)" : ""));
   for (const Sample& s : v.samples) Note("  source    " + s.source + "\n  output    " + s.output + "\n  reference " + s.reference);

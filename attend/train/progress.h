@@ -17,8 +17,8 @@ struct Sample {
 struct Validation {
   double perplexity = 0;
   std::vector<metrics::Metric> metrics;
-  double selected = 0;           // the value of the metric that chooses
-  double attention_entropy = -1; // mean over target tokens, nats; below 0: no attention
+  double selected = 0;            // the value of the metric that chooses
+  double attention_entropy = -1;  // mean over target tokens, nats; below 0: no attention
   std::vector<Sample> samples;
 };
 
@@ -28,8 +28,8 @@ struct Standing {
   double epoch_fraction = 0;  // of the current epoch
   double loss = 0;            // negative log-likelihood a token, since the last line
   double tokens_per_second = 0;
-  double rate = 0;            // learning rate
-  double seconds_left = -1;   // below 0: unknown
+  double rate = 0;           // learning rate
+  double seconds_left = -1;  // below 0: unknown
 };
 
 // Prints to stderr: on a terminal one line that is rewritten, elsewhere plain lines; notices and validations on lines of their own.

@@ -34,22 +34,35 @@ struct RunState {
   double seconds = 0;  // used so far
   double best = 0;
   bool has_best = false;
-  int64_t waited = 0;  // validations without improvement
+  int64_t waited = 0;      // validations without improvement
   int64_t validated = -1;  // step of the last validation
   PlateauState plateau;
   double first_loss = 0, recent_loss = 0;  // for the check of divergence
   std::string events;                      // name of the event file
   uint64_t log_bytes = 0, event_bytes = 0;
-  int64_t averaged = 0;                    // snapshots in the state
+  int64_t averaged = 0;  // snapshots in the state
 };
 
 Json ToJson(const RunState& s) {
-  return {{"step", s.step}, {"seconds", s.seconds}, {"best", s.best}, {"has_best", s.has_best}, {"waited", s.waited}, {"validated", s.validated},
+  return {{"step", s.step},
+          {"seconds", s.seconds},
+          {"best", s.best},
+          {"has_best", s.has_best},
+          {"waited", s.waited},
+          {"validated", s.validated},
           {"plateau", {{"factor", s.plateau.factor}, {"waited", s.plateau.waited}}},
-          {"position", {{"epoch", s.position.epoch}, {"window", s.position.window}, {"batch", s.position.batch}, {"batches", s.position.batches},
-                        {"examples", s.position.examples}, {"skipped", s.position.skipped}}},
-          {"loss", {{"first", s.first_loss}, {"recent", s.recent_loss}}}, {"events", s.events}, {"log_bytes", s.log_bytes},
-          {"event_bytes", s.event_bytes}, {"averaged", s.averaged}};
+          {"position",
+           {{"epoch", s.position.epoch},
+            {"window", s.position.window},
+            {"batch", s.position.batch},
+            {"batches", s.position.batches},
+            {"examples", s.position.examples},
+            {"skipped", s.position.skipped}}},
+          {"loss", {{"first", s.first_loss}, {"recent", s.recent_loss}}},
+          {"events", s.events},
+          {"log_bytes", s.log_bytes},
+          {"event_bytes", s.event_bytes},
+          {"averaged", s.averaged}};
 }
 
 RunState FromJson(const Json& j) {
@@ -144,14 +157,16 @@ class Run {
   }
 
   double Epochs() const {
-    return static_cast<double>(state_.position.epoch) + static_cast<double>(state_.position.examples) / static_cast<double>(std::max<int64_t>(1, stream_->examples()));
+    return static_cast<double>(state_.position.epoch) +
+           static_cast<double>(state_.position.examples) / static_cast<double>(std::max<int64_t>(1, stream_->examples()));
   }
 
   std::string Limit() const {
     if (state_.position.epoch >= options_.epochs) return std::to_string(options_.epochs) + " epochs";
     if (options_.steps && state_.step >= *options_.steps) return std::to_string(*options_.steps) + " steps";
     // The last validation belongs to the run: it must end within the limit.
-    if (options_.patience > 0 && state_.waited >= options_.patience) return "no improvement in " + std::to_string(options_.patience) + " validations";
+    if (options_.patience > 0 && state_.waited >= options_.patience)
+      return "no improvement in " + std::to_string(options_.patience) + " validations";
     if (options_.minutes && Used() + validation_seconds_ >= 60 * *options_.minutes) return "the minutes given";
     return "";
   }
@@ -177,7 +192,8 @@ class Run {
       context.examples = slice.examples;
       losses[static_cast<size_t>(k)] = task_.Loss(slice, context);
       std::vector<Tensor> inputs(updater_.parameters());
-      gradients[first + static_cast<size_t>(k)] = torch::autograd::grad({losses[static_cast<size_t>(k)].total}, inputs, {}, std::nullopt, false, true);
+      gradients[first + static_cast<size_t>(k)] =
+          torch::autograd::grad({losses[static_cast<size_t>(k)].total}, inputs, {}, std::nullopt, false, true);
     });
     for (const models::LossSum& loss : losses) {
       batch_nll_ += loss.nll;
@@ -218,11 +234,13 @@ class Run {
                           (saved_ < 0 ? "nothing was saved yet" : "the state of step " + std::to_string(saved_) + " is kept") +
                           ": lower train.learning_rate or train.clip");
     };
-    if (!std::isfinite(loss) || !std::isfinite(norm)) fail("a loss of " + std::to_string(loss) + " and a gradient of norm " + std::to_string(norm));
+    if (!std::isfinite(loss) || !std::isfinite(norm))
+      fail("a loss of " + std::to_string(loss) + " and a gradient of norm " + std::to_string(norm));
     if (state_.step < 20) state_.first_loss += loss / 20;
     state_.recent_loss = state_.step == 0 ? loss : 0.98 * state_.recent_loss + 0.02 * loss;
     if (state_.step >= 200 && state_.recent_loss > 1.5 * state_.first_loss + 1)
-      fail("a mean loss of " + std::to_string(state_.recent_loss) + ", above that of the beginning (" + std::to_string(state_.first_loss) + "),");
+      fail("a mean loss of " + std::to_string(state_.recent_loss) + ", above that of the beginning (" + std::to_string(state_.first_loss) +
+           "),");
   }
 
   Standing Stand(double rate) const {
@@ -247,8 +265,15 @@ class Run {
     progress_.Update(standing);
     if (state_.step % options_.log_steps != 0) return;
     progress_.Log(standing);
-    WriteLog({{"event", "train"}, {"step", state_.step}, {"epoch", Epochs()}, {"loss", standing.loss}, {"perplexity", std::exp(standing.loss)},
-              {"learning_rate", rate}, {"gradient_norm", norm}, {"tokens_per_second", standing.tokens_per_second}, {"seconds", Used()}});
+    WriteLog({{"event", "train"},
+              {"step", state_.step},
+              {"epoch", Epochs()},
+              {"loss", standing.loss},
+              {"perplexity", std::exp(standing.loss)},
+              {"learning_rate", rate},
+              {"gradient_norm", norm},
+              {"tokens_per_second", standing.tokens_per_second},
+              {"seconds", Used()}});
     Scalar("train/loss", standing.loss);
     Scalar("train/learning_rate", rate);
     Scalar("train/gradient_norm", norm);
@@ -303,7 +328,8 @@ class Run {
     Observe(options_, improved, state_.plateau);
     state_.validated = state_.step;
     progress_.Validated(standing, v, improved);
-    Json line = {{"event", "validation"}, {"step", state_.step}, {"epoch", Epochs()}, {"perplexity", v.perplexity}, {"best", improved}, {"seconds", Used()}};
+    Json line = {{"event", "validation"},      {"step", state_.step}, {"epoch", Epochs()},
+                 {"perplexity", v.perplexity}, {"best", improved},    {"seconds", Used()}};
     Scalar("valid/perplexity", v.perplexity);
     for (const metrics::Metric& m : v.metrics) {
       line["metrics"][std::string(Name(m.kind))] = {{"value", m.value}, {"signature", m.signature}};
@@ -328,7 +354,8 @@ class Run {
     directory_.SaveState(state_.step, [&](const Path& folder) {
       SaveTensors(folder / "weights.safetensors", parameters_);
       SaveTensors(folder / "optimiser.safetensors", updater_.State());
-      for (size_t i = 0; i < snapshots_.size(); i++) SaveTensors(folder / ("snapshot." + std::to_string(i) + ".safetensors"), snapshots_[i]);
+      for (size_t i = 0; i < snapshots_.size(); i++)
+        SaveTensors(folder / ("snapshot." + std::to_string(i) + ".safetensors"), snapshots_[i]);
       data::Metadata metadata = task_.ModelMetadata();
       metadata["step"] = std::to_string(state_.step);
       SaveTensors(folder / "model.safetensors", state_.has_best ? best_ : Present(), metadata);

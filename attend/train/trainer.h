@@ -34,7 +34,7 @@ struct RunResult {
   Ending ending = Ending::finished;
   std::string reason;  // "30 epochs", "10 minutes", "no improvement in 10 validations", "SIGTERM"
   int64_t step = 0;
-  double best = 0;     // of the metric
+  double best = 0;  // of the metric
 };
 
 // Opens the endless stream of training batches at a position.

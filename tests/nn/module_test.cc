@@ -122,7 +122,8 @@ TEST(Dropout, DropsAndScalesInTrainingAlone) {
   EXPECT_TRUE(torch::equal(y, torch::where(y == 0, torch::zeros({}), torch::full({}, 4.0f / 3))));
   EXPECT_FALSE(torch::equal(y[0], y[1]));
   EXPECT_FALSE(torch::equal(y, Dropout(x, 0.25, owner, "others", Pass(true, 1, 1, {1, 2}))));
-  for (int64_t t = 0; t < 100; t++) EXPECT_TRUE(torch::equal(y.select(1, t), Dropout(x.select(1, t), 0.25, owner, "values", Pass(true, 1, 1, {1, 2}), t)));
+  for (int64_t t = 0; t < 100; t++)
+    EXPECT_TRUE(torch::equal(y.select(1, t), Dropout(x.select(1, t), 0.25, owner, "values", Pass(true, 1, 1, {1, 2}), t)));
   EXPECT_TRUE(torch::equal(x, Dropout(x, 0.25, owner, "values", Pass(false, 1, 1, {1, 2}))));
   EXPECT_TRUE(torch::equal(x, Dropout(x, 0, owner, "values", Pass(true, 1, 1, {1, 2}))));
 }
@@ -165,10 +166,12 @@ TEST(Attention, SizesThatDoNotFitAreRefusedInOneLine) {
   auto dot = TinyDecoder(Cell::gru, Fusion::output, spec::Score::dot);
   EXPECT_EQ(message(dot), "accepted");
   dot.size = 5;
-  EXPECT_EQ(message(dot), "[attention] expected queries and keys of one size for score dot, or score general or additive, which project; found queries of 5 and keys of 4");
+  EXPECT_EQ(message(dot),
+            "[attention] expected queries and keys of one size for score dot, or score general or additive, which project; found queries "
+            "of 5 and keys of 8");
   auto heads = TinyDecoder(Cell::gru, Fusion::output);
   heads.attention.heads = 3;
-  EXPECT_EQ(message(heads), "[attention] expected a memory size that the number of heads divides; found 4 with 3 heads");
+  EXPECT_EQ(message(heads), "[attention] expected a memory size that the number of heads divides; found 8 with 3 heads");
   heads.attention.heads = 4;
   EXPECT_EQ(message(heads), "[attention] expected an attention_size that the number of heads divides; found 6 with 4 heads");
 }

@@ -13,7 +13,7 @@
 // A tiny encoder and decoder, and a batch for them.
 namespace attend::nn {
 
-constexpr int64_t kVocabulary = 7, kPadding = 0, kState = 4;  // the encoder's states are 2 + 2: `dot` compares them with the decoder's
+constexpr int64_t kVocabulary = 7, kPadding = 0, kState = 8;  // the encoder's states are 4 + 4: `dot` compares them with the decoder's
 
 template <class T>
 std::vector<T> All() {
@@ -23,12 +23,18 @@ std::vector<T> All() {
 }
 
 inline RecurrentEncoderOptions TinyEncoder(spec::Cell cell, int64_t layers = 1, bool layer_norm = false, double dropout = 0) {
-  return {.cell = cell, .layers = layers, .size = kState / 2, .bidirectional = true, .embedding = 3, .layer_norm = layer_norm,
-          .embedding_dropout = dropout, .dropout = dropout};
+  return {.cell = cell,
+          .layers = layers,
+          .size = kState / 2,
+          .bidirectional = true,
+          .embedding = 3,
+          .layer_norm = layer_norm,
+          .embedding_dropout = dropout,
+          .dropout = dropout};
 }
 
-inline RecurrentDecoderOptions TinyDecoder(spec::Cell cell, spec::Fusion fusion, spec::Score score = spec::Score::additive, int64_t layers = 1,
-                                           bool layer_norm = false, double dropout = 0) {
+inline RecurrentDecoderOptions TinyDecoder(spec::Cell cell, spec::Fusion fusion, spec::Score score = spec::Score::additive,
+                                           int64_t layers = 1, bool layer_norm = false, double dropout = 0) {
   RecurrentDecoderOptions o;
   o.cell = cell;
   o.layers = layers;

@@ -15,6 +15,14 @@ using spec::Cell;
 
 constexpr Cell kCells[] = {Cell::rnn, Cell::lstm, Cell::gru};
 
+// An input that takes no part has gradient 0.
+std::vector<Tensor> Gradients(const Tensor& loss, const std::vector<Tensor>& of) {
+  std::vector<Tensor> out = torch::autograd::grad({loss}, of, {}, std::nullopt, false, true);
+  for (size_t i = 0; i < of.size(); i++)
+    if (!out[i].defined()) out[i] = torch::zeros_like(of[i]);
+  return out;
+}
+
 // Every input of a sequence and what hangs on it: states, last h, last c and the gradients of x, weight, bias, h0, c0.
 struct Results {
   std::vector<Tensor> values;
@@ -53,8 +61,7 @@ struct Inputs {
     if (out.last.c.defined()) loss = loss + weighted(out.last.c);
     Results results{{out.states.detach(), out.last.h.detach()}};
     if (out.last.c.defined()) results.values.push_back(out.last.c.detach());
-    for (const Tensor& g : torch::autograd::grad({loss}, leaves, {}, std::nullopt, false, true))
-      results.values.push_back(g.defined() ? g : torch::zeros({}, type));
+    for (const Tensor& g : Gradients(loss, leaves)) results.values.push_back(g);
     return results;
   }
 };
@@ -70,12 +77,13 @@ TEST(CellSequence, FusedEqualsComposedDouble) {
         for (int64_t size : {1, 7, 8, 17, 33})
           for (bool reverse : {false, true})
             for (int with : {0, 1, 2}) {  // no lengths; lengths; lengths and no bias
-              SCOPED_TRACE(std::string(Name(cell)) + " T " + std::to_string(steps) + " B " + std::to_string(rows) + " H " + std::to_string(size) +
-                           (reverse ? " reverse " : " ") + std::to_string(with));
+              SCOPED_TRACE(std::string(Name(cell)) + " T " + std::to_string(steps) + " B " + std::to_string(rows) + " H " +
+                           std::to_string(size) + (reverse ? " reverse " : " ") + std::to_string(with));
               const Inputs inputs(cell, steps, rows, size, with < 2);
               Tensor lengths;
               if (with) lengths = torch::arange(rows, torch::kLong).mul(3).remainder(std::max<int64_t>(1, steps + 1));
-              const auto exact = inputs.Run(cell, torch::kDouble, lengths, reverse), fused = inputs.Run(cell, torch::kFloat, lengths, reverse);
+              const auto exact = inputs.Run(cell, torch::kDouble, lengths, reverse),
+                         fused = inputs.Run(cell, torch::kFloat, lengths, reverse);
               ASSERT_EQ(exact.values.size(), fused.values.size());
               for (size_t i = 0; i < exact.values.size(); i++) {
                 ASSERT_EQ(exact.values[i].sizes(), fused.values[i].sizes()) << i;
@@ -148,7 +156,8 @@ TEST(CellStep, FusedEqualsComposedDouble) {
         for (bool masked : {false, true}) {
           torch::manual_seed(size);
           const int64_t gates = Gates(cell) * size;
-          const Tensor x = torch::randn({rows, gates}), u = torch::randn({rows, gates}), h = torch::randn({rows, size}), c = torch::randn({rows, size});
+          const Tensor x = torch::randn({rows, gates}), u = torch::randn({rows, gates}), h = torch::randn({rows, size}),
+                       c = torch::randn({rows, size});
           const Tensor active = masked ? torch::arange(rows, torch::kLong).remainder(2).to(torch::kByte) : Tensor();
           const auto run = [&](at::ScalarType type) {
             std::vector<Tensor> in;
@@ -157,7 +166,7 @@ TEST(CellStep, FusedEqualsComposedDouble) {
             const CellState out = CellStep(cell, in[0], in[1], {in[2], HasMemory(cell) ? in[3] : Tensor()}, active);
             Tensor loss = (out.h * h.to(type)).sum();
             if (out.c.defined()) loss = loss + (out.c * c.to(type)).sum();
-            std::vector<Tensor> results = torch::autograd::grad({loss}, in);
+            std::vector<Tensor> results = Gradients(loss, in);
             results.push_back(out.h.detach());
             if (out.c.defined()) results.push_back(out.c.detach());
             return results;

@@ -29,7 +29,8 @@ TEST(LinearCrossEntropy, EqualsItsDefinition) {
 
             const auto wide = [](const Tensor& t) { return t.defined() ? t.detach().to(torch::kDouble).requires_grad_() : Tensor(); };
             const Tensor s = wide(states), w = wide(weight), b = wide(bias);
-            const Tensor log_probs = torch::log_softmax(torch::linear(s, w, b), -1), nll = -log_probs.gather(1, target.unsqueeze(1)).squeeze(1);
+            const Tensor log_probs = torch::log_softmax(torch::linear(s, w, b), -1),
+                         nll = -log_probs.gather(1, target.unsqueeze(1)).squeeze(1);
             const Tensor loss = (1 - smoothing) * nll - smoothing * log_probs.mean(-1);
             std::vector<Tensor> exact = {s, w};
             if (biased) exact.push_back(b);
@@ -40,28 +41,33 @@ TEST(LinearCrossEntropy, EqualsItsDefinition) {
             EXPECT_TRUE(torch::allclose(found.nll.to(torch::kDouble), nll, tolerance, tolerance));
             EXPECT_FALSE(found.nll.requires_grad());
             for (size_t i = 0; i < expected.size(); i++)
-              EXPECT_TRUE(torch::allclose(gradients[i].to(torch::kDouble), expected[i], tolerance, 3 * tolerance)) << rows << " " << classes << " " << i;
+              EXPECT_TRUE(torch::allclose(gradients[i].to(torch::kDouble), expected[i], tolerance, 3 * tolerance))
+                  << rows << " " << classes << " " << i;
           }
 }
 
 TEST(LinearCrossEntropy, OnlyTheWeightAsksForAGradient) {
-  const Tensor states = torch::randn({4, 3}), weight = torch::randn({6, 3}).requires_grad_(), target = torch::tensor({0, 5, 2, 2}, torch::kLong);
+  const Tensor states = torch::randn({4, 3}), weight = torch::randn({6, 3}).requires_grad_(),
+               target = torch::tensor({0, 5, 2, 2}, torch::kLong);
   const auto ours = torch::autograd::grad({LinearCrossEntropy(states, weight, {}, target, 0).loss.sum()}, {weight})[0];
-  const auto plain = torch::autograd::grad({torch::nn::functional::cross_entropy(torch::linear(states, weight), target,
-                                                                                  torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum))},
-                                           {weight})[0];
+  const auto plain =
+      torch::autograd::grad({torch::nn::functional::cross_entropy(torch::linear(states, weight), target,
+                                                                  torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum))},
+                            {weight})[0];
   EXPECT_TRUE(torch::allclose(ours, plain, 1e-5, 1e-6));
 }
 
 TEST(LinearCrossEntropy, OneBackwardPassOnly) {
-  const Tensor states = torch::randn({4, 3}).requires_grad_(), weight = torch::randn({6, 3}).requires_grad_(), target = torch::zeros({4}, torch::kLong);
+  const Tensor states = torch::randn({4, 3}).requires_grad_(), weight = torch::randn({6, 3}).requires_grad_(),
+               target = torch::zeros({4}, torch::kLong);
   const Tensor loss = LinearCrossEntropy(states, weight, {}, target, 0).loss.sum();
   torch::autograd::grad({loss}, {weight}, {}, /*retain_graph=*/true);
   try {
     torch::autograd::grad({loss}, {weight}, {}, /*retain_graph=*/true);
     FAIL() << "a second pass over overwritten logits";
   } catch (const c10::Error& e) {
-    EXPECT_NE(std::string(e.what_without_backtrace()).find("[cross_entropy] expected one backward pass"), std::string::npos) << e.what_without_backtrace();
+    EXPECT_NE(std::string(e.what_without_backtrace()).find("[cross_entropy] expected one backward pass"), std::string::npos)
+        << e.what_without_backtrace();
   }
   const Tensor again = LinearCrossEntropy(states, weight, {}, target, 0).loss.sum();
   EXPECT_THROW(torch::autograd::grad({again}, {weight}, {}, true, true), c10::Error);

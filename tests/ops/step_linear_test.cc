@@ -28,7 +28,9 @@ struct Case {
 using Layer = std::function<Tensor(const Tensor& x, const Tensor& addend)>;
 
 Layer Plain(const Tensor& weight, const Tensor& bias) {
-  return [=](const Tensor& x, const Tensor& addend) { return addend.defined() ? addend + torch::matmul(x, weight.t()) : torch::linear(x, weight, bias); };
+  return [=](const Tensor& x, const Tensor& addend) {
+    return addend.defined() ? addend + torch::matmul(x, weight.t()) : torch::linear(x, weight, bias);
+  };
 }
 
 // A loop in which each use reads what the last one gave; every other use takes an addend.
@@ -93,7 +95,8 @@ TEST(StepLinear, FrozenParameters) {
   const Case c(2);
   const Tensor frozen = c.weight.detach(), still = c.bias.detach();
   const auto with = [&](const Tensor& weight, const Tensor& bias, const std::vector<Tensor>& of) {
-    ExpectEqual(Gradients(Walk(StepLinear(weight, bias), c, c.bias, false), of), Gradients(Walk(Plain(weight, bias), c, c.bias, false), of));
+    ExpectEqual(Gradients(Walk(StepLinear(weight, bias), c, c.bias, false), of),
+                Gradients(Walk(Plain(weight, bias), c, c.bias, false), of));
   };
   with(frozen, c.bias, {c.bias, c.x[0], c.x[1]});
   with(c.weight, still, {c.weight, c.x[0], c.x[1]});

@@ -136,7 +136,7 @@ struct Names {
   template <class T>
   Rest operator()(const char* name, T, const char* help) {
     EXPECT_GT(std::string(help).size(), 5u);
-    names.push_back(name);
+    names.emplace_back(name);
     return {};
   }
 };

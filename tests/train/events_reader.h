@@ -68,9 +68,15 @@ inline std::vector<LoggedScalar> ReadEvents(const Path& path) {
     bool version = false, summary = false;
     while (!event.bytes.empty()) {
       switch (event.Varint()) {
-        case 1 << 3 | 1: scalar.wall_time = event.Fixed<double>(); break;
-        case 2 << 3: scalar.step = static_cast<int64_t>(event.Varint()); break;
-        case 3 << 3 | 2: version = event.Bytes() == "brain.Event:2"; break;
+        case 1 << 3 | 1:
+          scalar.wall_time = event.Fixed<double>();
+          break;
+        case 2 << 3:
+          scalar.step = static_cast<int64_t>(event.Varint());
+          break;
+        case 3 << 3 | 2:
+          version = event.Bytes() == "brain.Event:2";
+          break;
         case 5 << 3 | 2: {
           Wire entry{Wire{event.Bytes()}};
           EXPECT_EQ(entry.Varint(), 1u << 3 | 2);
@@ -83,7 +89,8 @@ inline std::vector<LoggedScalar> ReadEvents(const Path& path) {
           summary = true;
           break;
         }
-        default: throw std::runtime_error("an unknown field");
+        default:
+          throw std::runtime_error("an unknown field");
       }
     }
     EXPECT_EQ(version, record == 0);

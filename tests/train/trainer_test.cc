@@ -66,21 +66,24 @@ struct Variant {
 std::vector<Variant> Variants() {
   return {
       {"adamw, moving average, linear", [](Settings&) {}},
-      {"sgd, plateau, no average", [](Settings& s) {
+      {"sgd, plateau, no average",
+       [](Settings& s) {
          s.train.optimiser = Optimiser::sgd;
          s.train.schedule = Schedule::plateau;
          s.train.plateau_patience = 1;
          s.train.validate_steps = 2;
          s.train.ema = 0;
        }},
-      {"adam, mean of snapshots, accumulation, cosine", [](Settings& s) {
+      {"adam, mean of snapshots, accumulation, cosine",
+       [](Settings& s) {
          s.train.optimiser = Optimiser::adam;
          s.train.average = 2;
          s.train.accumulate = 2;
          s.train.schedule = Schedule::cosine;
          s.train.validate_steps = 3;
        }},
-      {"epochs limit and validate, inverse square root", [](Settings& s) {
+      {"epochs limit and validate, inverse square root",
+       [](Settings& s) {
          s.train.steps.reset();
          s.train.epochs = 2;
          s.train.validate_steps = 0;
@@ -161,6 +164,7 @@ TEST(Train, AccumulatedBatchesEqualOneLargeOne) {
   Settings setup;
   setup.train.optimiser = Optimiser::sgd;
   setup.train.momentum = 0;
+  setup.train.ema = 0;
   setup.train.learning_rate = 1;
   setup.train.clip = 0;
   setup.train.warmup = 0;
@@ -316,7 +320,8 @@ TEST(Train, AStateThatDoesNotFitIsRefusedInOneLine) {
     return std::string("trained");
   };
   const std::string state = ReadFile(folder / "state.json", "state");
-  for (const std::string& bad : {std::string("{"), std::string("[]"), std::string("{\"step\": \"four\"}"), state.substr(0, state.size() / 2)}) {
+  for (const std::string& bad :
+       {std::string("{"), std::string("[]"), std::string("{\"step\": \"four\"}"), state.substr(0, state.size() / 2)}) {
     WriteFile(folder / "state.json", bad);
     const std::string found = message();
     EXPECT_NE(found.find("state.json] expected a training state; found "), std::string::npos) << found;

@@ -29,7 +29,9 @@ class output : public Fusion {
     };
     return std::make_unique<Walk>(cells, attention, context);
   }
-  at::Tensor Output(const Frame& frame, const at::Tensor&) const override { return at::tanh(combine_->Forward(at::cat({frame.c, frame.s}, -1))); }
+  at::Tensor Output(const Frame& frame, const at::Tensor&) const override {
+    return at::tanh(combine_->Forward(at::cat({frame.c, frame.s}, -1)));
+  }
 
  private:
   int64_t size_;
