@@ -134,7 +134,7 @@ function(attend_test name)
     attend_precompile(${name}_test)
   endif()
   gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 TEST_PREFIX ${name}.
-    PROPERTIES LABELS ${name} TIMEOUT 600 ENVIRONMENT "ATTEND_SOURCE=${PROJECT_SOURCE_DIR};ATTEND_BUILD=${CMAKE_BINARY_DIR}")
+    PROPERTIES LABELS ${name} TIMEOUT 600 ENVIRONMENT "OMP_NUM_THREADS=1;ATTEND_SOURCE=${PROJECT_SOURCE_DIR};ATTEND_BUILD=${CMAKE_BINARY_DIR}")
 endfunction()
 
 # Every tests/<folder>/test_*.py is a test python.<folder>.<name>, run by pytest of the virtual environment. The files see the program,

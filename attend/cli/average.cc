@@ -8,7 +8,7 @@ int average(Arguments arguments) {
   Parser parser("average", "Writes a model whose weights are the mean of those of several models of one configuration and vocabulary.");
   std::vector<std::string> models;
   std::string out;
-  parser.app().add_option("MODELS", models, "model directories")->required();
+  parser.app().add_option("MODELS", models, "model directories")->required()->take_all();
   parser.app().add_option("--out", out, "the new model directory")->required();
   if (!parser.Parse(arguments)) return 0;
   parser.ExpectNothingElse();

@@ -26,6 +26,7 @@ Parser::Parser(std::string_view command, std::string_view summary)
     : app_(std::string(summary), "attend " + std::string(command)), command_(command) {
   app_.allow_extras();
   app_.set_help_flag("", "");
+  app_.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // as with the options of the tree
   app_.get_formatter()->column_width(30);
 }
 

@@ -27,10 +27,11 @@ int show(Arguments arguments) {
   tasks::Machine machine;
   SearchFlags search;
   parser.app().add_option("MODEL", model, "a model directory")->required();
-  parser.app().add_option("--text", texts, "a sentence; may be given several times")->allow_extra_args(false);
+  parser.app().add_option("--text", texts, "a sentence; may be given several times")->take_all()->allow_extra_args(false);
   parser.app().add_option("--input", input, "a file of sentences instead of --text");
   parser.app()
       .add_option("--reference", references, "show the attention over this translation instead of the model's own; one for each --text")
+      ->take_all()
       ->allow_extra_args(false);
   parser.app().add_option("--out", out, "where the report goes; default: report.html, standard output for the other formats");
   parser.app().add_option("--format", format_name, "html, svg (the first map), json or text (in the terminal)");

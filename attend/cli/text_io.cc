@@ -42,7 +42,7 @@ Sink::Sink(const std::string& path, std::string_view part) {
   if (IsStandard(path)) return;
   std::error_code error;
   const bool exists = fs::exists(path, error);
-  path_ = exists ? fs::canonical(path, error) : Path(path);  // a link stays one
+  path_ = fs::is_regular_file(path, error) ? fs::canonical(path, error) : Path(path);  // a link stays one
   const auto refuse = [&] { throw UserError(part, "a file that can be written", path); };
   if (fs::is_directory(path_, error)) throw UserError(part, "a file that can be written", path + ", a folder");
   if (exists && access(path_.c_str(), W_OK) != 0) refuse();

@@ -49,7 +49,7 @@ void UnpackTo(AtomicFile& out, const Path& path, std::string_view part) {
 Path CacheFolder(const std::string& chosen) {
   std::vector<Path> candidates;
   if (!chosen.empty()) {
-    candidates.push_back(chosen);
+    candidates.emplace_back(chosen);
   } else {
     const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
     if (cache && *cache) candidates.push_back(Path(cache) / "attend");
@@ -71,7 +71,7 @@ Path Unpack(const Path& path, const Path& cache, std::string_view part) {
   const std::string owner = Hex(Hash(fs::canonical(path, error).string())) + "-";
   const std::string state =
       std::to_string(status.st_size) + ":" + std::to_string(status.st_mtim.tv_sec) + "." + std::to_string(status.st_mtim.tv_nsec);
-  const Path unpacked = cache / (owner + Hex(Hash(state)) + ".txt");
+  Path unpacked = cache / (owner + Hex(Hash(state)) + ".txt");
   if (fs::exists(unpacked, error)) return unpacked;
 
   AtomicFile out(unpacked);

@@ -112,7 +112,7 @@ void ModelDirectory::Clear() const {
   Remove(training() / kLatest);  // first: without it nothing refers to what goes next
   for (const Path& entry : Entries(root_)) {
     const std::string name = entry.filename().string();
-    const bool own = entry == model() || entry == log() || entry == training() || name.starts_with("tokenizer") ||
+    const bool own = entry == model() || entry == log() || entry == training() || name.ends_with("tokenizer.json") ||
                      name.starts_with("events.") || AtomicFile::IsTemporary(entry);
     if (own) Remove(entry);
   }

@@ -155,7 +155,8 @@ TEST_F(Directory, OneTrainingAtATime) {
 TEST_F(Directory, ClearKeepsWhatIsNotOurs) {
   Begin();
   Save(5);
-  for (const char* name : {"tokenizer.json", "log.jsonl", "events.out.tfevents.1", "notes.txt"}) WriteFile(directory_.root() / name, "x");
+  for (const char* name : {"tokenizer.json", "source.tokenizer.json", "log.jsonl", "events.out.tfevents.1", "notes.txt"})
+    WriteFile(directory_.root() / name, "x");
   directory_.Clear();
   EXPECT_THAT(Names(directory_.root()), ElementsAre("notes.txt", "training"));
   EXPECT_TRUE(fs::is_empty(directory_.training()));
