@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -172,6 +173,7 @@ CONFIGS = {
     "another task": (lambda text: text.replace("task: translate", "task: divine"), "task"),
     "not YAML": (lambda text: "{" * 40, "config.yaml"),
     "nothing but noise": (lambda text: "\x00\x01\x02", "config.yaml"),
+    "absurd sizes": (lambda text: text.replace("size: 16", "size: 65536").replace("layers: 1", "layers: 64"), "["),
     "other sizes": (lambda text: text.replace("size: 16", "size: 17"), "model.safetensors"),
 }
 
@@ -182,7 +184,7 @@ def test_spoiled_config(model, here, change):
     text = (model / "config.yaml").read_text()
     assert spoil(text) != text
     (model / "config.yaml").write_text(spoil(text))
-    expect_error("predict", "m", cwd=here, says=says, stdin="ada\n")
+    expect_error("predict", "m", cwd=here, says=says, stdin="ada\n", status=(1, 2) if change == "absurd sizes" else 2)
 
 
 def test_spoiled_tokenizer(model, here):
@@ -295,6 +297,19 @@ def test_closed_pipe(corpus, tiny):
     done = subprocess.run(["bash", "-c", script], cwd=corpus, capture_output=True, timeout=120)
     assert done.stdout.count(b"\n") == 1
     assert not [line for line in done.stderr.split(b"\n") if line and not line.startswith(b"attend: ")]
+    assert sorted(os.listdir(corpus)) == before
+
+
+@pytest.mark.parametrize("which", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_predict_that_is_killed_leaves_nothing(corpus, tiny, which):
+    before = sorted(os.listdir(corpus))
+    process = subprocess.Popen([ATTEND, "predict", tiny, "--threads", "1", "--output", "out", "--alignments", "links"], cwd=corpus, stdin=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+    process.stdin.write(b"ada bel\n" * 5000)
+    process.stdin.flush()
+    process.send_signal(which)
+    process.communicate(timeout=60)
+    assert process.returncode == -which
     assert sorted(os.listdir(corpus)) == before
 
 
