@@ -7,6 +7,8 @@
 
 #include "attend/config/names.h"
 #include "attend/config/options.h"
+#include "attend/data/model_directory.h"
+#include "attend/tasks/options.h"
 
 namespace attend::cli {
 namespace {
@@ -138,8 +140,10 @@ void SearchFlags::Add(Parser& parser) {
       {"search"});
 }
 
-search::SearchOptions SearchFlags::Apply(const search::SearchOptions& defaults, const std::vector<std::string>& rest) const {
-  config::Source source = config::Source::FromYaml(config::ToYaml(Holder{defaults}), "the model's config.yaml");
+search::SearchOptions SearchFlags::Apply(const std::string& model, const std::vector<std::string>& rest) const {
+  const data::ModelDirectory directory{Path(model)};
+  directory.ExpectModel("model");
+  config::Source source = config::Source::FromYaml(config::ToYaml(Holder{tasks::ReadConfig(directory).search}), "the model's config.yaml");
   for (const auto& [option, value] : given_) source.Set("search." + option, value);
   const bool draws = std::any_of(given_.begin(), given_.end(),
                                  [](const auto& g) { return g.first == "temperature" || g.first == "top_k" || g.first == "top_p"; });

@@ -43,12 +43,12 @@ void AddMachine(CLI::App& app, tasks::Machine& machine);
 // Loads libattend_torch from beside the program or from ../lib, once. SystemError naming what the loader said.
 tasks::Runtime& LoadRuntime();
 
-// --beam, --nbest, --sample, ... and `rest` (--search.x) over a model's own search options.
+// --beam, --nbest, --sample, ... and `rest` (--search.x) over the search options in a model's configuration.
 class SearchFlags {
  public:
   void Add(Parser& parser);
-  // UserError: unknown options, or such as contradict each other.
-  search::SearchOptions Apply(const search::SearchOptions& defaults, const std::vector<std::string>& rest) const;
+  // UserError: `model` is no model directory; unknown options, or such as contradict each other.
+  search::SearchOptions Apply(const std::string& model, const std::vector<std::string>& rest) const;
 
  private:
   std::vector<std::pair<std::string, std::string>> given_;  // option and value, in order

@@ -32,6 +32,7 @@ int evaluate(Arguments arguments) {
                     std::to_string(lines.size()) + " lines in " + input + " and " + std::to_string(references.size()) + " in " + reference);
   if (lines.empty()) throw UserError("evaluate", "at least one line in " + input, "none");
   tasks::EvaluateRequest request;
+  request.search = search.Apply(model, parser.rest());
   request.bleu.lowercase = lowercase;
   if (!tokenizer.empty()) request.bleu.tokenizer = metrics::ParseBleuTokenizer("tokenize", tokenizer);
   if (!gold.empty()) {
@@ -46,7 +47,6 @@ int evaluate(Arguments arguments) {
   std::optional<Sink> sink;
   if (!output.empty()) sink.emplace(output, "output");
   const auto predictor = LoadRuntime().Load(model, machine);
-  request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
   std::vector<std::string> notices;
   const tasks::Evaluation result = predictor->Evaluate(lines, references, request, notices);
   for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";

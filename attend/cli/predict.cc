@@ -42,6 +42,8 @@ int predict(Arguments arguments) {
   AddMachine(parser.app(), machine);
   if (!parser.Parse(arguments)) return 0;
 
+  tasks::PredictRequest request;
+  request.search = search.Apply(model, parser.rest());
   LineReader reader(input, "input");
   Sink sink(output, "output");
   std::optional<Sink> links;
@@ -49,8 +51,6 @@ int predict(Arguments arguments) {
   const bool typed = (input.empty() || input == "-") && isatty(STDIN_FILENO) == 1;
 
   const auto predictor = LoadRuntime().Load(model, machine);
-  tasks::PredictRequest request;
-  request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
   request.alignments = links.has_value();
   const size_t at_once = typed ? 1 : kLinesAtOnce;
   int64_t& number = request.first_line;

@@ -45,12 +45,12 @@ int show(Arguments arguments) {
     throw UserError("show", "one --reference for each sentence",
                     std::to_string(references.size()) + " for " + std::to_string(texts.size()));
   if (out.empty() && format == Format::html) out = "report.html";
+  tasks::PredictRequest request;
+  request.search = search.Apply(model, parser.rest());
+  request.maps = true;
   Sink sink(out, "out");
 
   const auto predictor = LoadRuntime().Load(model, machine);
-  tasks::PredictRequest request;
-  request.search = search.Apply(predictor->DefaultSearch(), parser.rest());
-  request.maps = true;
   std::vector<std::vector<tasks::Output>> results;
   if (references.empty()) {
     std::vector<std::string> notices;

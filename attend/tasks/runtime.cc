@@ -36,7 +36,6 @@ class GuardedPredictor : public Predictor {
  public:
   explicit GuardedPredictor(std::unique_ptr<Predictor> predictor) : predictor_(std::move(predictor)) {}
 
-  search::SearchOptions DefaultSearch() const override { return predictor_->DefaultSearch(); }
   std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                            std::vector<std::string>& notices) override {
     return Guard([&] { return predictor_->Predict(lines, request, notices); });

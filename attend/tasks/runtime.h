@@ -66,7 +66,6 @@ struct EvaluateRequest {
 class Predictor {
  public:
   virtual ~Predictor() = default;
-  virtual search::SearchOptions DefaultSearch() const = 0;
   // For every line its outputs, best first; an empty line has one empty output. notices: lines for the user (on stderr).
   virtual std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                                    std::vector<std::string>& notices) = 0;

@@ -158,10 +158,7 @@ text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelD
 
 class TranslatorPredictor : public Predictor {
  public:
-  TranslatorPredictor(RunOptions options, Translator translator, int threads)
-      : options_(std::move(options)), translator_(std::move(translator)), workers_(threads) {}
-
-  search::SearchOptions DefaultSearch() const override { return options_.search; }
+  TranslatorPredictor(Translator translator, int threads) : translator_(std::move(translator)), workers_(threads) {}
 
   std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                            std::vector<std::string>& notices) override {
@@ -198,7 +195,6 @@ class TranslatorPredictor : public Predictor {
   }
 
  private:
-  RunOptions options_;
   Translator translator_;
   models::Workers workers_;
 };
@@ -279,7 +275,7 @@ std::unique_ptr<Predictor> Load(const std::string& model, const Machine& machine
   const int threads = Threads(machine);
   at::set_num_threads(threads);
   ChooseMatrixProducts();
-  return std::make_unique<TranslatorPredictor>(options, Translator(module, tokenizers, device), threads);
+  return std::make_unique<TranslatorPredictor>(Translator(module, tokenizers, device), threads);
 }
 
 }  // namespace attend::tasks::translate

@@ -11,7 +11,7 @@ import pytest
 from program import ATTEND, SOAK, TINY, attend, data, expect_error, text_of, tree
 
 KILLS = 60 if SOAK else 20
-RUN = ["train", *data(), *TINY, "--train.steps", "30", "--train.epochs", "1000", "--train.validate_steps", "4", "--train.log_steps", "5",
+RUN = ["train", *data(), *TINY, "--train.steps", "20", "--train.epochs", "1000", "--train.validate_steps", "4", "--train.log_steps", "5",
        "--train.accumulate", "2", "--train.schedule", "plateau", "--train.plateau_patience", "1", "--train.learning_rate", "0.01"]
 
 
@@ -48,7 +48,7 @@ def expect_same_run(folder, plain):
     assert left == []
     steps = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     validations = [entry["step"] for entry in steps if entry["event"] == "validation"]
-    assert validations == sorted(set(validations)) and validations[-1] == 30
+    assert validations == sorted(set(validations)) and validations[-1] == 20
 
 
 @pytest.fixture(scope="module")
@@ -205,4 +205,4 @@ def test_other_options_meanwhile(here):
 def test_other_threads_give_a_model_too(here, plain):
     """Bits may differ with the number of threads; the run does not."""
     attend(*RUN, "--threads", 2, "--out", "m", cwd=here)
-    assert "step 30" in text_of(attend("inspect", "m", cwd=here))
+    assert "step 20" in text_of(attend("inspect", "m", cwd=here))
