@@ -13,17 +13,6 @@ HWY_BEFORE_NAMESPACE();
 namespace attend::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Calls f(d, offset) over [0, size) in whole vectors, then once with a one-lane tag per remaining element.
-template <class F>
-HWY_INLINE void Lanes(int64_t size, const F& f) {
-  const hn::ScalableTag<float> d;
-  const hn::CappedTag<float, 1> one;
-  const int64_t n = static_cast<int64_t>(hn::Lanes(d));
-  int64_t j = 0;
-  for (; j + n <= size; j += n) f(d, j);
-  for (; j < size; j++) f(one, j);
-}
-
 void Copy(float* to, const float* from, int64_t size) { std::memcpy(to, from, sizeof(float) * static_cast<size_t>(size)); }
 void Clear(float* to, int64_t size) { std::memset(to, 0, sizeof(float) * static_cast<size_t>(size)); }
 

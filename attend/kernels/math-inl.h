@@ -12,6 +12,17 @@ HWY_BEFORE_NAMESPACE();
 namespace attend::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+// Calls f(d, offset) over [0, size) in whole vectors, then once with a one-lane tag per remaining element.
+template <class F>
+HWY_INLINE void Lanes(int64_t size, const F& f) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> one;
+  const int64_t n = static_cast<int64_t>(hn::Lanes(d));
+  int64_t j = 0;
+  for (; j + n <= size; j += n) f(d, j);
+  for (; j < size; j++) f(one, j);
+}
+
 // e^x for float, within 2 ulp on [-87, 88]; below -87 it is e^-87 (1.6e-38), above 88 e^88. NaN stays NaN (AVX targets).
 // 2^n by an integer add to the exponent, the rest by the minimax polynomial of degree 6 on [-ln2/2, ln2/2] (Cephes expf).
 template <class D, class V = hn::Vec<D>>

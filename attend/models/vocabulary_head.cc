@@ -1,6 +1,6 @@
 #include "attend/models/vocabulary_head.h"
 
-#include <ATen/ops/linear.h>
+#include "attend/ops/products.h"
 
 namespace attend::models {
 
@@ -21,7 +21,7 @@ ops::CrossEntropyResult VocabularyHead::Loss(const Tensor& states, const Tensor&
 }
 
 Tensor VocabularyHead::Logits(const Tensor& states) const {
-  return at::linear(project_ ? project_->Forward(states) : states, weight_, bias_);
+  return ops::Linear(project_ ? project_->Forward(states) : states, weight_, bias_);
 }
 
 }  // namespace attend::models

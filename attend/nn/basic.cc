@@ -2,11 +2,11 @@
 
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/layer_norm.h>
-#include <ATen/ops/linear.h>
 
 #include <cmath>
 
 #include "attend/ops/dropout.h"
+#include "attend/ops/products.h"
 
 namespace attend::nn {
 
@@ -16,7 +16,7 @@ Linear::Linear(int64_t inputs, int64_t outputs, bool bias) {
   weight_ = AddParameter("weight", {outputs, inputs}, Init::Xavier());
   if (bias) bias_ = AddParameter("bias", {outputs}, Init::Zeros());
 }
-Tensor Linear::Forward(const Tensor& x) const { return at::linear(x, weight_, bias_); }
+Tensor Linear::Forward(const Tensor& x) const { return ops::Linear(x, weight_, bias_); }
 
 Embedding::Embedding(int64_t vocabulary, int64_t size, int64_t padding) : padding_(padding) {
   // Unit expected norm of a row, whether it is read as input or, tied, multiplies the output states.

@@ -1,9 +1,10 @@
 #include "attend/nn/recurrent.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+
+#include "attend/ops/products.h"
 
 namespace attend::nn {
 
@@ -22,7 +23,7 @@ Recurrent::Recurrent(spec::Cell cell, int64_t inputs, int64_t size, bool layer_n
 }
 
 Tensor Recurrent::Inputs(const Tensor& x) const {
-  const Tensor gates = at::linear(x, weight_ih_, bias_ih_);
+  const Tensor gates = ops::Linear(x, weight_ih_, bias_ih_);
   return input_norm_ ? input_norm_->Forward(gates) : gates;
 }
 

@@ -3,13 +3,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tanh.h>
@@ -24,6 +21,7 @@
 #include "attend/kernels/cells.h"
 #include "attend/ops/first_derivative.h"
 #include "attend/ops/optional.h"
+#include "attend/ops/products.h"
 
 namespace attend::ops {
 namespace {
@@ -152,16 +150,16 @@ struct Sequence : torch::autograd::Function<Sequence> {
     Tensor states = at::empty({steps, rows, size}, options);
     Tensor cells = c0.defined() ? at::empty({steps, rows, size}, options) : Tensor();
     const Tensor saved = keep ? at::empty({steps, rows, SavedBlocks(cell) * size}, options) : Tensor();
-    const Tensor wt = weight.t();
+    const Tensor wt = Operand(weight).t();
     Tensor u = at::empty({rows, gates}, options);
     Tensor h = h0, c = c0;
     for (int64_t k = 0; k < steps; k++) {
       const int64_t t = reverse ? steps - 1 - k : k;
       const Tensor xt = x[t];
       if (cell == Cell::gru)
-        at::addmm_out(u, bias, h, wt);
+        AddProduct(u, bias, Operand(h), wt);
       else
-        at::addmm_out(u, xt, h, wt);
+        AddProduct(u, xt, Operand(h), wt);
       const Tensor ht = states[t], ct = cells.defined() ? cells[t] : Tensor();
       ForwardStep(cell, rows, size, Data(xt), Data(u), Data(h), Data(c), active.defined() ? active[t].data_ptr<uint8_t>() : nullptr,
                   Data(ht), Data(ct), saved.defined() ? saved.data_ptr<float>() + t * rows * SavedBlocks(cell) * size : nullptr);
@@ -184,7 +182,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
     const auto kept = ctx->get_saved_variables();
     const Tensor &saved = kept[0], &states = kept[1], &cells = kept[2], &h0 = kept[3], &c0 = kept[4], &weight = kept[5], &active = kept[6];
     const int64_t steps = states.size(0), rows = states.size(1), size = states.size(2), gates = weight.size(0);
-    const Tensor dstates = grads[0].contiguous();
+    const Tensor dstates = grads[0].contiguous(), w = Operand(weight);
     Tensor dh = grads[1].clone(), dc = c0.defined() ? grads[2].clone() : Tensor();
     const Tensor du = at::empty({steps, rows, gates}, states.options());
     const Tensor dx = cell == Cell::gru ? at::empty_like(du) : du;
@@ -196,7 +194,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
       const Tensor dut = du[t], dxt = dx[t];
       BackwardStep(cell, rows, size, Data(dh), Data(dc), saved.data_ptr<float>() + t * rows * SavedBlocks(cell) * size, Data(h), Data(c),
                    active.defined() ? active[t].data_ptr<uint8_t>() : nullptr, Data(dxt), Data(dut), Data(dh_in), Data(dc_in));
-      at::addmm_out(dh, dh_in, dut, weight);
+      AddProduct(dh, dh_in, Operand(dut), w);
       if (dc.defined()) std::swap(dc, dc_in);
     }
     Tensor dweight, dbias;
@@ -205,7 +203,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
       const Tensor flat = du.view({steps * rows, gates});
       const Tensor read =
           reverse ? at::cat({states.slice(0, 1), h0.unsqueeze(0)}) : at::cat({h0.unsqueeze(0), states.slice(0, 0, steps - 1)});
-      dweight = at::mm(flat.t(), read.view({steps * rows, size}));
+      dweight = Product(Operand(flat).t(), Operand(read.view({steps * rows, size})));
       if (ctx->saved_data["bias"].toBool()) dbias = flat.sum(0);
     } else {
       dweight = at::zeros_like(weight);
@@ -247,7 +245,7 @@ SequenceResult CellSequence(Cell cell, const Tensor& x, const Tensor& weight, co
   CellState state = initial;
   for (int64_t k = 0; k < steps; k++) {
     const int64_t t = reverse ? steps - 1 - k : k;
-    state = Composed(cell, x[t], at::linear(state.h, weight, bias), state, active.defined() ? active[t] : Tensor());
+    state = Composed(cell, x[t], Linear(state.h, weight, bias), state, active.defined() ? active[t] : Tensor());
     states[static_cast<size_t>(t)] = state.h;
   }
   return {steps ? at::stack(states) : x.new_zeros({0, x.size(1), weight.size(1)}), state};

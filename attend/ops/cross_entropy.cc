@@ -5,15 +5,14 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/gather.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/log_softmax.h>
-#include <ATen/ops/mm.h>
 
 #include <algorithm>
 
 #include "attend/kernels/cross_entropy.h"
 #include "attend/ops/first_derivative.h"
 #include "attend/ops/optional.h"
+#include "attend/ops/products.h"
 
 namespace attend::ops {
 namespace {
@@ -28,7 +27,7 @@ struct Fused : torch::autograd::Function<Fused> {
   static variable_list forward(AutogradContext* ctx, const Tensor& states, const Tensor& weight, const std::optional<Tensor>& bias,
                                const Tensor& target_in, double smoothing) {
     const Tensor target = target_in.contiguous();
-    const Tensor logits = at::linear(states, weight, bias);  // (M, V)
+    const Tensor logits = Linear(states, weight, Undefined(bias));  // (M, V)
     const int64_t rows = logits.size(0), classes = logits.size(1);
     const auto in_range = [classes](int64_t t) { return t >= 0 && t < classes; };
     const int64_t* t = target.data_ptr<int64_t>();
@@ -60,8 +59,9 @@ struct Fused : torch::autograd::Function<Fused> {
                                     begin, end);
     });
     Tensor dstates, dweight, dbias;
-    if (ctx->needs_input_grad(0)) dstates = at::mm(logits, weight);
-    if (ctx->needs_input_grad(1)) dweight = at::mm(logits.t(), states);
+    const Tensor operand = Operand(logits);
+    if (ctx->needs_input_grad(0)) dstates = Product(operand, Operand(weight));
+    if (ctx->needs_input_grad(1)) dweight = Product(operand.t(), Operand(states));
     if (ctx->saved_data["bias"].toBool()) dbias = logits.sum(0);
     return {dstates, dweight, dbias, Tensor(), Tensor()};
   }
@@ -78,7 +78,7 @@ CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight
     const auto out = Fused::apply(states.contiguous(), weight, Optional(bias), target, smoothing);
     return {out[0], out[1]};
   }
-  const Tensor log_probs = at::log_softmax(at::linear(states, weight, bias), -1);
+  const Tensor log_probs = at::log_softmax(Linear(states, weight, bias), -1);
   const Tensor nll = -log_probs.gather(1, target.unsqueeze(1)).squeeze(1);
   return {(1 - smoothing) * nll - smoothing * log_probs.mean(-1), nll.detach()};
 }

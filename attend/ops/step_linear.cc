@@ -2,14 +2,13 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <ATen/ops/addmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linear.h>
-#include <ATen/ops/mm.h>
+#include <ATen/ops/empty_like.h>
 
 #include "attend/ops/first_derivative.h"
 #include "attend/ops/optional.h"
+#include "attend/ops/products.h"
 
 namespace attend::ops {
 namespace {
@@ -20,7 +19,7 @@ using torch::autograd::variable_list;
 
 // What the uses of one weight leave behind in the backward pass.
 struct Uses : torch::CustomClassHolder {
-  std::vector<Tensor> x, dy;
+  std::vector<Tensor> x, dy;  // operands
   std::vector<Tensor> biased_dy;  // of the uses without an addend: only these see the bias
 };
 
@@ -39,7 +38,7 @@ struct Anchor : torch::autograd::Function<Anchor> {
     ExpectFirstDerivative("step_linear");
     const auto uses = UsesOf(ctx);
     Tensor weight, bias;
-    if (!uses->x.empty()) weight = at::mm(at::cat(uses->dy).t(), at::cat(uses->x));
+    if (!uses->x.empty()) weight = Product(at::cat(uses->dy).t(), at::cat(uses->x));
     if (!uses->biased_dy.empty()) bias = at::cat(uses->biased_dy).sum(0);
     uses->x.clear();
     uses->dy.clear();
@@ -48,29 +47,40 @@ struct Anchor : torch::autograd::Function<Anchor> {
   }
 };
 
+// weight: the operand.
+Tensor Apply(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias) {
+  const Tensor& added = addend.defined() ? addend : bias;
+  if (!added.defined()) return Product(x, weight.t());
+  const Tensor out = at::empty({x.size(0), weight.size(0)}, added.options().requires_grad(false));
+  AddProduct(out, added, x, weight.t());
+  return out;
+}
+
 struct Use : torch::autograd::Function<Use> {
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const std::optional<Tensor>& addend, const Tensor&, const Tensor& weight,
+  static Tensor forward(AutogradContext* ctx, const Tensor& x_in, const std::optional<Tensor>& addend, const Tensor&, const Tensor& weight,
                         const std::optional<Tensor>& bias, const c10::intrusive_ptr<Uses>& uses) {
+    const Tensor x = Operand(x_in);
     ctx->save_for_backward({x, weight});
     ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
     ctx->saved_data["addend"] = addend.has_value();
     ctx->saved_data["bias"] = bias.has_value();
-    return addend ? at::addmm(*addend, x, weight.t()) : at::linear(x, weight, bias);
+    return Apply(x, Undefined(addend), weight, Undefined(bias));
   }
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     ExpectFirstDerivative("step_linear");
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
+    const Tensor operand = Operand(dy);
     const bool addend = ctx->saved_data["addend"].toBool();
     // Nothing is noted in a pass that does not ask for the weight: the anchor would not run, and a later pass would find the notes.
     if (ctx->needs_input_grad(addend ? 2 : 1)) {
       const auto uses = UsesOf(ctx);
       uses->x.push_back(saved[0]);
-      uses->dy.push_back(dy);
+      uses->dy.push_back(operand);
       if (!addend && ctx->saved_data["bias"].toBool()) uses->biased_dy.push_back(dy);
     }
     Tensor dx;
-    if (ctx->needs_input_grad(0)) dx = at::mm(dy, saved[1]);
+    if (ctx->needs_input_grad(0)) dx = Product(operand, saved[1]);
     return {dx, addend ? dy : Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
@@ -78,17 +88,23 @@ struct Use : torch::autograd::Function<Use> {
 }  // namespace
 
 StepLinear::StepLinear(const Tensor& weight, const Tensor& bias) : weight_(weight), bias_(bias) {
-  if (!at::GradMode::is_enabled() || !weight.requires_grad()) return;
+  if (!at::GradMode::is_enabled() || !weight.requires_grad()) {
+    weight_ = Operand(weight);
+    return;
+  }
   auto uses = c10::make_intrusive<Uses>();
   anchor_ = Anchor::apply(weight, Optional(bias), uses);
   uses_ = uses;
   // The uses see the values only: their gradient goes through the anchor.
-  weight_ = weight.detach();
+  weight_ = Operand(weight.detach());
   if (bias.defined()) bias_ = bias.detach();
 }
 
 Tensor StepLinear::operator()(const Tensor& x, const Tensor& addend) const {
-  if (!anchor_.defined()) return addend.defined() ? at::addmm(addend, x, weight_.t()) : at::linear(x, weight_, bias_);
+  if (!anchor_.defined()) {
+    if (!at::GradMode::is_enabled()) return Apply(Operand(x), addend, weight_, bias_);
+    return addend.defined() ? addend + Linear(x, weight_) : Linear(x, weight_, bias_);
+  }
   return Use::apply(x, Optional(addend), anchor_, weight_, Optional(bias_), c10::static_intrusive_pointer_cast<Uses>(uses_));
 }
 

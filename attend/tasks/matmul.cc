@@ -6,6 +6,8 @@
 
 #include <chrono>
 
+#include "attend/ops/products.h"
+
 namespace attend::tasks {
 namespace {
 
@@ -36,9 +38,11 @@ Probe Try(bool onednn) {
 
 std::string ChooseMatrixProducts(train::Precision precision) {
   if (precision == train::Precision::bf16) {
-    Use(true);
-    return "bfloat16 operands, single-precision sums (oneDNN)";
+    ops::UseProducts(ops::Products::bf16);
+    return std::string("bfloat16 operands, single-precision sums, through oneDNN") +
+           (__builtin_cpu_supports("avx512bf16") ? "" : "; this CPU has no instructions for it, so it is slower than fp32");
   }
+  ops::UseProducts(ops::Products::exact);
   // The choice rests on what kind of CPU this is, not on the timing, which differs from run to run: the same machine must always
   // take the same path for the same bits.
   static const bool onednn = [] {

@@ -36,7 +36,7 @@ enum class Precision { fp32, bf16 };
 inline std::span<const Choice> Choices(Precision) {
   static constexpr Choice kChoices[] = {
       {"fp32", 0, "exact single precision"},
-      {"bf16", 1, "matrix products of bfloat16 numbers, summed in single precision; weights and everything else stay fp32"},
+      {"bf16", 1, "matrix products of linear layers round to bfloat16 and sum in single precision; weights and everything else stay fp32"},
   };
   return kChoices;
 }

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace attend::ops {
+
+// The matrix products of linear and recurrent layers, in one place, so that one setting serves them all.
+enum class Products {
+  exact,  // in the tensors' own precision
+  bf16,   // of float tensors on a CPU: operands and result rounded to bfloat16, sums in single precision, as autocast has them
+};
+
+// Process-wide, like the number of threads: set before a model runs.
+void UseProducts(Products products);
+
+// What a product reads of x: x itself, or its bfloat16 copy. Differentiable. Make it once for an operand that serves many products.
+at::Tensor Operand(const at::Tensor& x);
+
+// a (M, K) b (K, N) of operands -> (M, N), float where the operands were rounded.
+at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
+
+// out (M, N) = addend (M, N) or (N) + a b.
+void AddProduct(const at::Tensor& out, const at::Tensor& addend, const at::Tensor& a, const at::Tensor& b);
+
+// x (..., K), weight (N, K), bias (N) or undefined -> (..., N). Differentiable.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+
+}  // namespace attend::ops
