@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = pathlib.Path(os.environ.get("ATTEND_BUILD", ROOT / "build")) / "attend"
@@ -39,13 +40,30 @@ def machine(threads):
     return f"{model}, {units[0] if units else 'no vector units'}, {os.cpu_count()} cores, {threads} threads, fp32 unless said"
 
 
+peak_memory = 0  # the most anonymous memory that the program took in any run so far, bytes
+
+
 def attend(*arguments, log=None):
     """Runs the program; its progress goes to `log` or to the terminal. Returns standard output."""
-    stderr = open(log, "a") if log else None
-    done = subprocess.run([str(PROGRAM), *map(str, arguments)], stdout=subprocess.PIPE, stderr=stderr, text=True)
-    if done.returncode:
-        sys.exit(f"bench: attend {' '.join(map(str, arguments))} ended with status {done.returncode}" + (f"; see {log}" if log else ""))
-    return done.stdout
+    global peak_memory
+    process = subprocess.Popen([str(PROGRAM), *map(str, arguments)], stdout=subprocess.PIPE, stderr=open(log, "a") if log else None, text=True)
+    output = []
+    reader = threading.Thread(target=lambda: output.append(process.stdout.read()))
+    reader.start()
+    while process.poll() is None:
+        try:
+            with open(f"/proc/{process.pid}/status") as status:
+                peak_memory = max([peak_memory] + [int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            pass
+    reader.join()
+    if process.returncode:
+        sys.exit(f"bench: attend {' '.join(map(str, arguments))} ended with status {process.returncode}" + (f"; see {log}" if log else ""))
+    return output[0]
 
 
 def log_lines(model, event):

@@ -1,6 +1,8 @@
 #include "attend/cli/command.h"
 
 #include <dlfcn.h>
+#include <malloc.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <iostream>
@@ -107,6 +109,10 @@ void AddMachine(CLI::App& app, tasks::Machine& machine) {
 
 tasks::Runtime& LoadRuntime() {
   static tasks::Runtime* runtime = [] {
+    // Sentences come in thousands of shapes. oneDNN keeps what it made for the last 1,024 products of a shape, a megabyte each, unless
+    // told otherwise before it starts; and each worker thread would have a heap of its own, never given back.
+    setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", /*overwrite=*/0);
+    mallopt(M_ARENA_MAX, 1);
     // Beside the program in a build, in ../lib when installed: the program's run path names both.
     void* library = dlopen("libattend_torch.so", RTLD_NOW | RTLD_GLOBAL);
     if (!library) throw SystemError("[torch] expected libattend_torch.so beside the program or in ../lib; found " + std::string(dlerror()));

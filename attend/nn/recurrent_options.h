@@ -16,8 +16,8 @@ struct RecurrentEncoderOptions {
   bool bidirectional = true;
   int64_t embedding = 256;
   bool layer_norm = false;
-  double embedding_dropout = 0.3;
-  double dropout = 0.4;
+  double embedding_dropout = 0.2;
+  double dropout = 0.2;
 
   template <class F>
   static void Declare(F& field) {
@@ -45,8 +45,8 @@ struct RecurrentDecoderOptions {
   spec::AttentionSpec attention = {.score = spec::Score::additive};
   int64_t attention_size = 0;
   bool layer_norm = false;
-  double embedding_dropout = 0.3;
-  double dropout = 0.4;
+  double embedding_dropout = 0.2;
+  double dropout = 0.2;
 
   template <class F>
   static void Declare(F& field) {

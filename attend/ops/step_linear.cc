@@ -19,7 +19,7 @@ using torch::autograd::variable_list;
 
 // What the uses of one weight leave behind in the backward pass.
 struct Uses : torch::CustomClassHolder {
-  std::vector<Tensor> x, dy;  // operands
+  std::vector<Tensor> x, dy;      // operands
   std::vector<Tensor> biased_dy;  // of the uses without an addend: only these see the bias
 };
 

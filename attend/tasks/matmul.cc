@@ -37,10 +37,11 @@ Probe Try(bool onednn) {
 }  // namespace
 
 std::string ChooseMatrixProducts(train::Precision precision) {
-  if (precision == train::Precision::bf16) {
+  const bool instructions = __builtin_cpu_supports("avx512bf16");  // a CPU with AMX has them too
+  if (precision == train::Precision::bf16 || (precision == train::Precision::automatic && instructions)) {
     ops::UseProducts(ops::Products::bf16);
     return std::string("bfloat16 operands, single-precision sums, through oneDNN") +
-           (__builtin_cpu_supports("avx512bf16") ? "" : "; this CPU has no instructions for it, so it is slower than fp32");
+           (instructions ? "" : "; this CPU has no instructions for it, so it is slower than fp32");
   }
   ops::UseProducts(ops::Products::exact);
   // The choice rests on what kind of CPU this is, not on the timing, which differs from run to run: the same machine must always

@@ -32,11 +32,12 @@ inline std::span<const Choice> Choices(Schedule) {
   return kChoices;
 }
 
-enum class Precision { fp32, bf16 };
+enum class Precision { fp32, bf16, automatic };
 inline std::span<const Choice> Choices(Precision) {
   static constexpr Choice kChoices[] = {
       {"fp32", 0, "exact single precision"},
       {"bf16", 1, "matrix products of linear layers round to bfloat16 and sum in single precision; weights and everything else stay fp32"},
+      {"auto", 2, "bf16 where the CPU has instructions for it, else fp32"},
   };
   return kChoices;
 }
@@ -46,7 +47,7 @@ struct TrainOptions {
   int64_t epochs = 30;
   std::optional<int64_t> steps;
   std::optional<double> minutes;
-  int64_t batch_tokens = 1500;
+  int64_t batch_tokens = 750;
   int64_t batch_sentences = 0;
   int64_t accumulate = 1;
   Optimiser optimiser = Optimiser::adamw;
@@ -63,9 +64,9 @@ struct TrainOptions {
   double clip = 1;
   double label_smoothing = 0.1;
   double guided_alignment = 0;
-  double ema = 0.998;
+  double ema = 0.999;
   int64_t average = 0;
-  Precision precision = Precision::fp32;
+  Precision precision = Precision::automatic;
   int64_t validate_steps = 0;
   metrics::MetricKind metric = metrics::MetricKind::bleu;
   int64_t patience = 10;

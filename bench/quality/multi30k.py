@@ -52,6 +52,7 @@ for beam in (1, 5):
 validations = common.log_lines(model, "validation")
 figures.append(common.figure("best validation BLEU, greedy", max(v["metrics"]["bleu"]["value"] for v in validations)))
 figures.append(common.figure("epochs", validations[-1]["epoch"]))
+figures.append(common.figure("anonymous memory, at most", common.peak_memory / 2**30, "GiB", "<= 1.5"))
 figures.append(common.figure("minutes of training", validations[-1]["seconds"] / 60, "", f"<= {minutes:g}"))
 shown = " ".join(map(str, options)) or "none"
 common.write(name, f"Multi30k {source}-{target}{' without attention' if a.run.endswith('none') else ''}, {minutes:g} minutes",

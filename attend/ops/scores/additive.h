@@ -91,8 +91,16 @@ struct ComposedScore<spec::Score::additive> {
     bool shared;  // one v for all heads
 
     explicit Pointers(const ScoreArgs& a)
-        : query(a.query.contiguous()), key(a.key.contiguous()), param(a.param.contiguous()), rows(a.query.size(0)), number(a.query.size(1)),
-          keys(a.key.size(1)), dim(a.query.size(2)), kv_heads(a.kv_heads), group(a.heads / a.kv_heads), queries(a.queries),
+        : query(a.query.contiguous()),
+          key(a.key.contiguous()),
+          param(a.param.contiguous()),
+          rows(a.query.size(0)),
+          number(a.query.size(1)),
+          keys(a.key.size(1)),
+          dim(a.query.size(2)),
+          kv_heads(a.kv_heads),
+          group(a.heads / a.kv_heads),
+          queries(a.queries),
           shared(a.param.dim() == 1 || a.param.size(0) == 1) {}
     int64_t Query(int64_t r, int64_t n) const { return (r * number + n) * dim; }
     int64_t Key(int64_t r) const { return r * keys * dim; }
@@ -122,8 +130,9 @@ struct ComposedScore<spec::Score::additive> {
       for (int64_t r = begin; r < end; r++)
         for (int64_t n = 0; n < p.number; n++)
           kernels::AdditiveGradients(p.query.data_ptr<float>() + p.Query(r, n), p.key.data_ptr<float>() + p.Key(r), p.V(r, n),
-                                     ds.data_ptr<float>() + (r * p.number + n) * p.keys, p.keys, p.dim, dq.data_ptr<float>() + p.Query(r, n),
-                                     dk.data_ptr<float>() + p.Key(r), dv.data_ptr<float>() + (r * p.group + n / p.queries) * p.dim);
+                                     ds.data_ptr<float>() + (r * p.number + n) * p.keys, p.keys, p.dim,
+                                     dq.data_ptr<float>() + p.Query(r, n), dk.data_ptr<float>() + p.Key(r),
+                                     dv.data_ptr<float>() + (r * p.group + n / p.queries) * p.dim);
     });
     ScoreGradients out;
     if (needs.query) out.query = dq;
