@@ -86,13 +86,15 @@ def ours(name, cell, fusion, precision, steps):
     return statistics.median(line["tokens_per_second"] for line in lines[1:]), lines[-1]["loss"]
 
 
-figures, notes = [], []
+# Where PyTorch's "medium" rounds to bfloat16, attend's bf16 is its equal, elsewhere fp32 is.
+equal = "amx_bf16" in open("/proc/cpuinfo").read()
+figures = []
 for cell, fusion in (("gru", "output"), ("lstm", "output"), ("gru", "feed"), ("lstm", "feed")):
     peers = {p: Peer(cell, fusion == "feed", p) for p in ("highest", "medium")}
     speed = {key: [] for key in ("highest", "medium", "fp32", "bf16")}
-    for round_ in range(a.rounds):
+    for _ in range(a.rounds):
         for precision, peer in peers.items():
-            rate, loss = peer.run(a.steps // a.rounds if round_ else a.steps // a.rounds)
+            rate, loss = peer.run(a.steps // a.rounds)
             speed[precision].append(rate)
         for precision in ("fp32", "bf16"):
             rate, own_loss = ours(f"{cell}_{fusion}", cell, fusion, precision, a.steps)
@@ -107,8 +109,9 @@ for cell, fusion in (("gru", "output"), ("lstm", "output"), ("gru", "feed"), ("l
                 common.figure(f"{label}: PyTorch stock", speed["highest"], "target tokens/s"),
                 common.figure(f"{label}: PyTorch medium", speed["medium"], "target tokens/s"),
                 common.figure(f"{label}: attend fp32 / PyTorch stock", [x / y for x, y in zip(speed["fp32"], speed["highest"])], "x", ">= 1.5"),
-                common.figure(f"{label}: attend bf16 / PyTorch medium", [x / y for x, y in zip(speed["bf16"], speed["medium"])], "x", ">= 1.0"),
-                common.figure(f"{label}: attend fp32 / PyTorch medium", [x / y for x, y in zip(speed["fp32"], speed["medium"])], "x")]
+                common.figure(f"{label}: attend bf16 / PyTorch medium", [x / y for x, y in zip(speed["bf16"], speed["medium"])], "x", equal and ">= 1.0"),
+                common.figure(f"{label}: attend fp32 / PyTorch medium", [x / y for x, y in zip(speed["fp32"], speed["medium"])], "x",
+                              None if equal else ">= 1.0")]
     if fusion == "feed" and cell == "lstm":
         figures.append(common.figure("LSTM, input feeding: attend fp32 / JoeyNMT 2.3's 1,330 tokens/s", [x / 1330 for x in speed["fp32"]], "x", ">= 2.5"))
 common.write("training_speed", "Training speed, Multi30k de-en, batches of 64", "tools/bench.sh training_speed", figures, files.values(), a.threads,

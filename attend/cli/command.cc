@@ -2,9 +2,9 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
-#include <stdlib.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 
 #include "attend/config/names.h"

@@ -90,7 +90,9 @@ class TorchRuntime : public Runtime {
   }
 
   std::vector<std::string> Facts(const Machine&) override {
-    return {"torch: " TORCH_VERSION, "matrix products: " + ChooseMatrixProducts(), "vector instructions: " + at::get_cpu_capability()};
+    const std::string training = ChooseMatrixProducts(train::Precision::automatic);
+    return {"torch: " TORCH_VERSION, "matrix products: " + ChooseMatrixProducts(),
+            "matrix products of training, train.precision auto: " + training, "vector instructions: " + at::get_cpu_capability()};
   }
 };
 
