@@ -109,8 +109,10 @@ void AddMachine(CLI::App& app, tasks::Machine& machine) {
 
 tasks::Runtime& LoadRuntime() {
   static tasks::Runtime* runtime = [] {
-    // Sentences come in thousands of shapes. oneDNN keeps what it made for the last 1,024 products of a shape, a megabyte each, unless
-    // told otherwise before it starts; and each worker thread would have a heap of its own, never given back.
+    // Sentences come in thousands of shapes, and a matrix product of a new shape is a new piece of generated code: torch (through
+    // ideep) and oneDNN keep the last 1,024 each, a megabyte apiece, unless told otherwise before they are loaded. A few do: what is
+    // found again is found within a step. And each worker thread would have a heap of its own, never given back.
+    setenv("LRU_CACHE_CAPACITY", "8", /*overwrite=*/0);
     setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", /*overwrite=*/0);
     mallopt(M_ARENA_MAX, 1);
     // Beside the program in a build, in ../lib when installed: the program's run path names both.
