@@ -5,10 +5,12 @@ import itertools
 import json
 import os
 import pty
+import random
 import re
 import struct
 import subprocess
 import termios
+import time
 
 import pytest
 
@@ -248,6 +250,34 @@ def test_every_decoder(here, fusion, cell, score):
     assert done.stdout.count(b"\n") == 2
 
 
+def peak_memory(process):
+    """The most anonymous memory of a run that must succeed, in bytes."""
+    most = 0
+    while process.poll() is None:
+        try:
+            with open(f"/proc/{process.pid}/status") as status:
+                most = max([most] + [int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")])
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        time.sleep(0.02)
+    assert process.returncode == 0
+    return most
+
+
+def test_memory_does_not_grow_with_the_number_of_shapes(tmp_path):
+    """Hardly two batches are of one shape, and each shape brings matrix products of its own: those kept must be few."""
+    draw = random.Random(1)
+    rows = [[draw.choice(["ada", "bel", "cor", "dun"]) for _ in range(draw.randint(1, 60))] for _ in range(2000)]
+    (tmp_path / "s").write_text("".join(" ".join(row) + "\n" for row in rows))
+    (tmp_path / "t").write_text("".join(" ".join(reversed(row)) + "\n" for row in rows))
+    process = subprocess.Popen([ATTEND, "train", "--data.train.source", "s", "--data.train.target", "t", "--text.tokenizer", "word",
+                                "--model.encoder.size", "64", "--model.decoder.size", "64", "--model.encoder.embedding", "64",
+                                "--model.decoder.embedding", "64", "--train.precision", "bf16", "--train.batch_tokens", "600", "--data.window", "64",
+                                "--threads", "1", "--train.steps", "150", "--train.validate_steps", "100000", "--out", "m"],
+                               cwd=tmp_path, stderr=subprocess.DEVNULL)
+    assert peak_memory(process) < 250 << 20
+
+
 @pytest.mark.skipif(not SOAK, reason="five million lines: ATTEND_SOAK=1")
 def test_memory_does_not_grow_with_the_corpus(tmp_path):
     """At most 16 bytes of anonymous memory a line."""
@@ -260,15 +290,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path):
                     file.write(block)
         process = subprocess.Popen([ATTEND, "train", *data(), *TINY, "--train.steps", "20", "--text.sample_lines", "10000", "--data.hold_out_lines", "10",
                                     "--data.cache", tmp_path, "--out", f"m{count}"], cwd=tmp_path, stderr=subprocess.DEVNULL)
-        most = 0
-        while process.poll() is None:
-            try:
-                with open(f"/proc/{process.pid}/status") as status:
-                    most = max([most] + [int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")])
-            except (FileNotFoundError, ProcessLookupError):
-                pass
-        assert process.returncode == 0
-        return most
+        return peak_memory(process)
 
     small, large = peak(100_000), peak(5_000_000)
     assert large - small <= 16 * 4_900_000, (small, large)
