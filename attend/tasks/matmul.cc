@@ -37,13 +37,6 @@ Probe Try(bool onednn) {
 }  // namespace
 
 std::string ChooseMatrixProducts(train::Precision precision) {
-  const bool instructions = __builtin_cpu_supports("avx512bf16");  // a CPU with AMX has them too
-  if (precision == train::Precision::bf16 || (precision == train::Precision::automatic && instructions)) {
-    ops::UseProducts(ops::Products::bf16);
-    return std::string("bfloat16 operands, single-precision sums, through oneDNN") +
-           (instructions ? "" : "; this CPU has no instructions for it, so it is slower than fp32");
-  }
-  ops::UseProducts(ops::Products::exact);
   // The choice rests on what kind of CPU this is, not on the timing, which differs from run to run: the same machine must always
   // take the same path for the same bits.
   static const bool onednn = [] {
@@ -51,6 +44,13 @@ std::string ChooseMatrixProducts(train::Precision precision) {
     return Try(true).error < 4e-6;
   }();
   Use(onednn);
+  const bool instructions = __builtin_cpu_supports("avx512bf16");  // a CPU with AMX has them too
+  if (precision == train::Precision::bf16 || (precision == train::Precision::automatic && instructions)) {
+    ops::UseProducts(ops::Products::bf16);
+    return std::string("bfloat16 operands, single-precision sums, through oneDNN") +
+           (instructions ? "" : "; this CPU has no instructions for it, so it is slower than fp32");
+  }
+  ops::UseProducts(ops::Products::exact);
   return onednn ? "exact single precision through oneDNN" : "exact single precision through torch's default (MKL)";
 }
 
