@@ -23,7 +23,7 @@ using torch::autograd::variable_list;
 
 constexpr int64_t kRowsPerTask = 16;
 
-struct Fused : torch::autograd::Function<Fused> {
+struct FusedCrossEntropy : torch::autograd::Function<FusedCrossEntropy> {
   static variable_list forward(AutogradContext* ctx, const Tensor& states, const Tensor& weight, const std::optional<Tensor>& bias,
                                const Tensor& target_in, double smoothing) {
     const Tensor target = target_in.contiguous();
@@ -75,7 +75,7 @@ CrossEntropyResult LinearCrossEntropy(const Tensor& states, const Tensor& weight
                 "cross_entropy", "states (M, D) and target (M) int64; found ", states.sizes(), " and ", target.sizes(), " ",
                 target.scalar_type());
   if (states.device().is_cpu() && states.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat) {
-    const auto out = Fused::apply(states.contiguous(), weight, Optional(bias), target, smoothing);
+    const auto out = FusedCrossEntropy::apply(states.contiguous(), weight, Optional(bias), target, smoothing);
     return {out[0], out[1]};
   }
   const Tensor log_probs = at::log_softmax(Linear(states, weight, bias), -1);

@@ -22,14 +22,14 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr const char* kPart = "dropout";
+constexpr const char* kDropout = "dropout";
 
 void CheckDropout(const Tensor& x, const Tensor& row_keys, double p) {
-  ATTEND_EXPECT(x.dim() == 2 || x.dim() == 3, kPart, "x (B, C) or (B, T, C); found ", x.sym_sizes());
-  ATTEND_EXPECT(at::isFloatingType(x.scalar_type()), kPart, "floats; found ", x.scalar_type());
-  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kPart, "row_keys (",
+  ATTEND_EXPECT(x.dim() == 2 || x.dim() == 3, kDropout, "x (B, C) or (B, T, C); found ", x.sym_sizes());
+  ATTEND_EXPECT(at::isFloatingType(x.scalar_type()), kDropout, "floats; found ", x.scalar_type());
+  ATTEND_EXPECT(row_keys.dim() == 1 && row_keys.sym_size(0) == x.sym_size(0) && row_keys.scalar_type() == at::kLong, kDropout, "row_keys (",
                 x.sym_size(0), ") int64; found ", row_keys.sym_sizes(), " ", row_keys.scalar_type());
-  ATTEND_EXPECT(p >= 0 && p <= 1, kPart, "p from 0 to 1; found ", p);
+  ATTEND_EXPECT(p >= 0 && p <= 1, kDropout, "p from 0 to 1; found ", p);
 }
 
 void DropRow(const float* x, const uint16_t* draws, int64_t n, const random::Dropout& dropout, float* y) {
@@ -66,7 +66,7 @@ Tensor OnCpu(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, 
 }
 
 // The same bits by tensor operations.
-Tensor Composed(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, int64_t position_offset, bool locked) {
+Tensor ComposedDropout(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, int64_t position_offset, bool locked) {
   CheckDropout(x, row_keys, p);
   const int64_t channels = x.size(-1), positions = x.dim() == 3 && !locked ? x.size(1) : 1;
   const auto exact = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
@@ -115,7 +115,7 @@ TORCH_LIBRARY_FRAGMENT(attend, m) {
   m.def("dropout(Tensor x, Tensor row_keys, float p, int stream, SymInt position_offset, bool locked) -> Tensor");
 }
 TORCH_LIBRARY_IMPL(attend, CPU, m) { m.impl("dropout", OnCpu); }
-TORCH_LIBRARY_IMPL(attend, CUDA, m) { m.impl("dropout", Composed); }
+TORCH_LIBRARY_IMPL(attend, CUDA, m) { m.impl("dropout", ComposedDropout); }
 TORCH_LIBRARY_IMPL(attend, Meta, m) { m.impl("dropout", OnMeta); }
 TORCH_LIBRARY_IMPL(attend, Autograd, m) { m.impl("dropout", WithGradient); }
 

@@ -11,7 +11,7 @@ namespace {
 
 using at::Tensor;
 
-struct Sequence {
+struct PackedSequence {
   int64_t row, query, queries, key, keys;  // its number; first query and how many; first key and how many
 };
 
@@ -24,10 +24,10 @@ std::vector<int64_t> Ends(const char* name, const Tensor& cu_seqlens, int64_t to
   return out;
 }
 
-std::vector<Sequence> Sequences(const Call& call) {
+std::vector<PackedSequence> Sequences(const Call& call) {
   const std::vector<int64_t> q = Ends("cu_seqlens_q", call.cu_seqlens_q, call.query.size(2)),
                              k = Ends("cu_seqlens_k", call.cu_seqlens_k, call.key.size(2));
-  std::vector<Sequence> out;
+  std::vector<PackedSequence> out;
   for (size_t i = 0; i + 1 < q.size(); i++) out.push_back({static_cast<int64_t>(i), q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i]});
   return out;
 }
@@ -35,7 +35,7 @@ std::vector<Sequence> Sequences(const Call& call) {
 Tensor Entry(const Tensor& per_row, int64_t row) { return per_row.defined() && per_row.dim() == 1 ? per_row.narrow(0, row, 1) : per_row; }
 
 // The call of one sequence. Its seed is its own row's key.
-Call One(const Call& call, const Sequence& s, const Tensor& keys) {
+Call One(const Call& call, const PackedSequence& s, const Tensor& keys) {
   Call out = call;
   out.query = call.query.narrow(2, s.query, s.queries);
   out.key = call.key.narrow(2, s.key, s.keys);
@@ -55,7 +55,7 @@ Tensor Keys(const Call& call, size_t sequences) {
 
 Outputs PackedForward(const Call& call, Outputs (*one)(const Call&)) {
   const Shape shape = Check(call);
-  const std::vector<Sequence> sequences = Sequences(call);
+  const std::vector<PackedSequence> sequences = Sequences(call);
   const Tensor keys = Keys(call, sequences.size());
   const int64_t heads = call.query.size(1), queries = call.query.size(2);
   const auto low = call.value.options(), exact = low.dtype(shape.compute);
@@ -65,7 +65,7 @@ Outputs PackedForward(const Call& call, Outputs (*one)(const Call&)) {
   out.weights = at::empty({0}, low);
   out.sample = at::empty({0}, low.dtype(at::kLong));
   out.sample_logp = at::empty({0}, exact);
-  for (const Sequence& s : sequences) {
+  for (const PackedSequence& s : sequences) {
     const Outputs part = one(One(call, s, keys));
     out.output.narrow(2, s.query, s.queries).copy_(part.output);
     if (call.return_lse) out.lse.narrow(2, s.query, s.queries).copy_(part.lse);
@@ -74,14 +74,14 @@ Outputs PackedForward(const Call& call, Outputs (*one)(const Call&)) {
 }
 
 Gradients PackedBackward(const BackwardCall& b, Gradients (*one)(const BackwardCall&)) {
-  const std::vector<Sequence> sequences = Sequences(b.call);
+  const std::vector<PackedSequence> sequences = Sequences(b.call);
   const Tensor keys = Keys(b.call, sequences.size());
   Gradients out;
   for (int g = 0; g < kGradients; g++) {
     const Tensor& input = Differentiable(b.call, static_cast<Gradient>(g));
     out[g] = b.needs[g] && input.defined() ? at::zeros(input.sizes(), input.options()) : at::empty({0}, b.call.value.options());
   }
-  for (const Sequence& s : sequences) {
+  for (const PackedSequence& s : sequences) {
     BackwardCall part = b;
     part.call = One(b.call, s, keys);
     if (b.grad_output.defined()) part.grad_output = b.grad_output.narrow(2, s.query, s.queries);

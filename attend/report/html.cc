@@ -24,12 +24,6 @@ int64_t CountWeights(const AttentionReport& report) {
   return count;
 }
 
-void AppendField(std::string& out, std::string_view name, std::string_view text) {
-  AppendJsonString(out, name);
-  out += ':';
-  AppendJsonString(out, text);
-}
-
 // "rows": the raw tokens; "rows_shown": {"3": "␣the"}, those that are shown otherwise; "rows_rtl".
 void AppendAxis(std::string& out, const std::string& name, const std::vector<std::string>& tokens) {
   out += ",\"" + name + "\":";
@@ -74,11 +68,11 @@ std::string Overview(const AttentionMap& map) {
 // Returns the error of packing.
 double AppendMap(std::string& data, std::string& blobs, const AttentionMap& map, const std::string& id, Packing packing) {
   data += '{';
-  AppendField(data, "path", map.path);
+  AppendJsonField(data, "path", map.path);
   data += ',';
-  AppendField(data, "row_axis", map.row_axis);
+  AppendJsonField(data, "row_axis", map.row_axis);
   data += ',';
-  AppendField(data, "column_axis", map.column_axis);
+  AppendJsonField(data, "column_axis", map.column_axis);
   AppendAxis(data, "rows", map.rows);
   AppendAxis(data, "columns", map.columns);
   data += ",\"heads\":" + std::to_string(map.heads);
@@ -124,7 +118,7 @@ std::string RenderHtml(const AttentionReport& report, const HtmlOptions& options
   for (size_t e = 0; e < report.examples.size(); ++e) {
     const AttentionExample& example = report.examples[e];
     examples += e == 0 ? "{" : ",\n{";
-    AppendField(examples, "title", example.title);
+    AppendJsonField(examples, "title", example.title);
     examples += ",\"texts\":[";
     for (size_t t = 0; t < example.texts.size(); ++t) {
       if (t > 0) examples += ',';
@@ -141,9 +135,9 @@ std::string RenderHtml(const AttentionReport& report, const HtmlOptions& options
   char number[32];
   std::snprintf(number, sizeof number, "%.3g", error);
   std::string data = "{";
-  AppendField(data, "title", report.title);
+  AppendJsonField(data, "title", report.title);
   data += ',';
-  AppendField(data, "model", report.model);
+  AppendJsonField(data, "model", report.model);
   data += std::string(",\"packing\":\"") + (packing == Packing::kFloat32 ? "float32" : "sqrt8") + "\",\"error\":" + number +
           ",\"ramps\":{\"light\":";
   AppendRamp(data, LightRamp());

@@ -8,12 +8,6 @@
 namespace attend::report {
 namespace {
 
-void AppendField(std::string& out, std::string_view name, std::string_view text) {
-  AppendJsonString(out, name);
-  out += ": ";
-  AppendJsonString(out, text);
-}
-
 void AppendFloat(std::string& out, float value) {
   char text[32];
   out.append(text, std::to_chars(text, text + sizeof text, value).ptr);
@@ -21,11 +15,11 @@ void AppendFloat(std::string& out, float value) {
 
 void AppendMap(std::string& out, const AttentionMap& map) {
   out += "\n      {";
-  AppendField(out, "path", map.path);
+  AppendJsonField(out, "path", map.path);
   out += ", ";
-  AppendField(out, "row_axis", map.row_axis);
+  AppendJsonField(out, "row_axis", map.row_axis);
   out += ", ";
-  AppendField(out, "column_axis", map.column_axis);
+  AppendJsonField(out, "column_axis", map.column_axis);
   out += ",\n       \"rows\": ";
   AppendJsonStrings(out, map.rows);
   out += ",\n       \"columns\": ";
@@ -65,6 +59,12 @@ void AppendJsonString(std::string& out, std::string_view text) {
   out += '"';
 }
 
+void AppendJsonField(std::string& out, std::string_view name, std::string_view text) {
+  AppendJsonString(out, name);
+  out += ": ";
+  AppendJsonString(out, text);
+}
+
 void AppendJsonStrings(std::string& out, const std::vector<std::string>& texts) {
   out += '[';
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -77,20 +77,20 @@ void AppendJsonStrings(std::string& out, const std::vector<std::string>& texts) 
 std::string RenderJson(const AttentionReport& report) {
   Check(report);
   std::string out = "{\"format\": 1, ";
-  AppendField(out, "title", report.title);
+  AppendJsonField(out, "title", report.title);
   out += ", ";
-  AppendField(out, "model", report.model);
+  AppendJsonField(out, "model", report.model);
   out += ", \"examples\": [";
   for (size_t e = 0; e < report.examples.size(); ++e) {
     const AttentionExample& example = report.examples[e];
     out += e == 0 ? "\n  {" : ",\n  {";
-    AppendField(out, "title", example.title);
+    AppendJsonField(out, "title", example.title);
     out += ", \"texts\": [";
     for (size_t t = 0; t < example.texts.size(); ++t) {
       out += t == 0 ? "{" : ", {";
-      AppendField(out, "label", example.texts[t].first);
+      AppendJsonField(out, "label", example.texts[t].first);
       out += ", ";
-      AppendField(out, "text", example.texts[t].second);
+      AppendJsonField(out, "text", example.texts[t].second);
       out += "}";
     }
     out += "],\n    \"maps\": [";

@@ -11,6 +11,7 @@ namespace attend::report {
 // Appends `text` as a JSON string that is also safe inside an HTML script element: < and > and & are \u003c, \u003e, \u0026.
 // Bytes that are no UTF-8 stand as ⟨E4⟩ (ValidText).
 void AppendJsonString(std::string& out, std::string_view text);
+void AppendJsonField(std::string& out, std::string_view name, std::string_view text);  // "name": "text"
 void AppendJsonStrings(std::string& out, const std::vector<std::string>& texts);
 
 // {"format": 1, "title", "model", "examples": [{"title", "texts": [{"label", "text"}], "maps": [{"path", "row_axis", "column_axis",

@@ -12,8 +12,6 @@
 namespace attend::search {
 namespace {
 
-constexpr float kNever = -std::numeric_limits<float>::infinity();
-
 void Expect(bool holds, const char* part, const std::string& expected, const std::string& found) {
   if (!holds) throw UserError(std::string("search.") + part, expected, found);
 }

@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 
 #include "attend/kernels/logsumexp.h"
 
 namespace attend::search {
 
 using kernels::kRowBlock;
-constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 void Row::Set(std::span<const float> logits) {
   logits_ = logits;

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 #include "attend/search/decoder.h"
 
 namespace attend::search {
+
+inline constexpr float kNever = -std::numeric_limits<float>::infinity();  // the score of what must not be chosen
 
 // One row of scores over the vocabulary, looked at in blocks. Reused from row to row to keep its memory. Not thread-safe.
 class Row {
