@@ -23,12 +23,23 @@ HWY_INLINE void Lanes(int64_t size, const F& f) {
   for (; j < size; j++) f(one, j);
 }
 
-// e^x for float, within 2 ulp on [-87, 88]; below -87 it is e^-87 (1.6e-38), above 88 e^88. NaN stays NaN (AVX targets).
+// x limited to [low, high]; NaN stays NaN.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Clamp(D d, V x, float low, float high) {
+  const V least = hn::Set(d, low), most = hn::Set(d, high);
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+  return hn::Min(most, hn::Max(least, x));  // of two operands, x86 takes the second when one is NaN
+#else
+  return hn::IfThenElse(hn::Lt(x, least), least, hn::IfThenElse(hn::Gt(x, most), most, x));
+#endif
+}
+
+// e^x for float, within 2 ulp on [-87, 88]; below -87 it is e^-87 (1.6e-38), above 88 e^88. NaN stays NaN.
 // 2^n by an integer add to the exponent, the rest by the minimax polynomial of degree 6 on [-ln2/2, ln2/2] (Cephes expf).
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Exp(D d, V x) {
   const hn::RebindToSigned<D> di;
-  x = hn::Min(hn::Set(d, 88.0f), hn::Max(hn::Set(d, -87.0f), x));
+  x = Clamp(d, x, -87.0f, 88.0f);
   const V magic = hn::Set(d, 12582912.0f);  // 1.5 * 2^23: rounds to an integer in the low bits
   const V t = hn::MulAdd(x, hn::Set(d, 1.44269504088896341f), magic);
   const V n = hn::Sub(t, magic);
