@@ -22,7 +22,11 @@ Embedding::Embedding(int64_t vocabulary, int64_t size, int64_t padding) : paddin
   // Unit expected norm of a row, whether it is read as input or, tied, multiplies the output states.
   weight_ = AddParameter("weight", {vocabulary, size}, Init::Normal(1.0 / std::sqrt(static_cast<double>(size))));
 }
-Tensor Embedding::Forward(const Tensor& ids) const { return at::embedding(weight_, ids, padding_); }
+// Read rows are scaled between what a tied output wants of a row (norm 1) and what a cell's input wants of an element (variance 1, as
+// Vaswani et al. 2017 scale by the root of the size): the root of that root learns fastest (docs/benchmarks.md).
+Tensor Embedding::Forward(const Tensor& ids) const {
+  return at::embedding(weight_, ids, padding_) * std::pow(static_cast<double>(weight_.size(1)), 0.25);
+}
 void Embedding::Tie(const Embedding& other) {
   weight_ = other.weight_;
   parameters_.erase("weight");

@@ -19,7 +19,7 @@ class Linear : public Module {
   at::Tensor weight_, bias_;
 };
 
-// One vector for each id of a vocabulary; ids (...) int64 -> (..., size). The padding id's row takes no gradient.
+// One vector for each id of a vocabulary; ids (...) int64 -> (..., size), scaled by size^(1/4). The padding id's row takes no gradient.
 class Embedding : public Module {
  public:
   Embedding(int64_t vocabulary, int64_t size, int64_t padding);

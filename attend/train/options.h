@@ -51,7 +51,7 @@ struct TrainOptions {
   int64_t batch_sentences = 0;
   int64_t accumulate = 1;
   Optimiser optimiser = Optimiser::adamw;
-  double learning_rate = 0.001;
+  double learning_rate = 0.002;
   double beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8;
   double momentum = 0.9;
   double weight_decay = 0;
