@@ -10,6 +10,7 @@ function(attend_embed layer)
       COMMAND ${CMAKE_COMMAND} -DSOURCE=${source} -DOUTPUT=${generated} -DLAYER=${layer} -DNAME=${name} -P ${PROJECT_SOURCE_DIR}/cmake/Embed.cmake
       DEPENDS ${source} ${PROJECT_SOURCE_DIR}/cmake/Embed.cmake VERBATIM)
     target_sources(attend_${layer} PRIVATE ${generated})
+    set_source_files_properties(${generated} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endforeach()
 endfunction()
 

@@ -1,7 +1,6 @@
-# tests/fuzz/<name>_fuzz.cc is a libFuzzer program of that name, built by clang only (preset lint, target fuzz). It is linked with the
+# tests/fuzz/<name>_fuzz.cc is a libFuzzer program of that name, built by clang only (preset sanitize). It is linked with the
 # layers whose headers (or whose tests' headers) it includes.
 file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/fuzz/*_fuzz.cc)
-add_custom_target(fuzz)
 foreach(source IN LISTS sources)
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
@@ -14,5 +13,4 @@ foreach(source IN LISTS sources)
     string(REGEX REPLACE "^#include \"(attend|tests)/([a-z]+)/.*" "\\2" layer "${include}")
     target_link_libraries(${name} PRIVATE attend_${layer})
   endforeach()
-  add_dependencies(fuzz ${name})
 endforeach()

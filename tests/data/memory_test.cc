@@ -7,6 +7,7 @@
 #include <string>
 
 #include "attend/data/prefetched_stream.h"
+#include "tests/base/sanitized.h"
 #include "tests/data/encoders.h"
 #include "tests/data/files.h"
 
@@ -19,14 +20,6 @@ int64_t Anonymous() {
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("RssAnon:")) return std::stoll(line.substr(8)) * 1024;
   return 0;
-}
-
-bool Sanitized() {
-#if defined(__SANITIZE_ADDRESS__)
-  return true;
-#else
-  return false;
-#endif
 }
 
 // Opening, holding out and streaming a corpus takes anonymous memory that does not grow with its lines.
@@ -57,7 +50,7 @@ TEST(Memory, DoesNotGrowWithTheCorpus) {
   }
   std::printf("%lld lines: opened in %.2f s; anonymous memory %+.1f MB to open, %+.1f MB while streaming\n", static_cast<long long>(lines),
               opening.count(), static_cast<double>(opened - before) / 1e6, static_cast<double>(streamed - before) / 1e6);
-  if (Sanitized()) return;  // shadow memory is not the corpus's
+  if (kSanitized) return;  // shadow memory is not the corpus's
   EXPECT_LT(opened - before, int64_t{4} << 20);
   EXPECT_LT(streamed - before, int64_t{80} << 20);
 }

@@ -10,15 +10,12 @@
 
 #include "attend/kernels/random.h"
 #include "attend/text/trainer.h"
+#include "tests/base/sanitized.h"
 
 namespace attend::text {
 
-// Exhaustive loops take every kStride-th step in sanitized builds, which are ten times slower.
-#ifdef __SANITIZE_ADDRESS__
-inline constexpr int kStride = 17;
-#else
-inline constexpr int kStride = 1;
-#endif
+// Exhaustive loops take every kStride-th step in sanitized builds.
+inline constexpr int kStride = kSanitized ? 17 : 1;
 
 inline Lines Of(const std::vector<std::string>& lines) {
   return {static_cast<int64_t>(lines.size()), [&lines](int64_t i) { return std::string_view(lines[static_cast<size_t>(i)]); }};
