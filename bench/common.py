@@ -33,6 +33,9 @@ def commit():
     return head + ("+changes" if dirty else "")
 
 
+COMMIT = commit()  # what runs, though work goes on beside it
+
+
 def machine(threads):
     model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "")
@@ -66,6 +69,34 @@ def attend(*arguments, log=None):
     return output[0]
 
 
+JOEYNMT = ["sacremoses==0.2.0", "tensorboard==2.21.0", "matplotlib==3.11.2", "importlib_metadata==10.2.0", "six", "pyyaml==6.0.4",
+           "subword-nmt==0.3.8", "datasets==5.2.0"]
+
+
+def joeynmt(*arguments):
+    """Runs bench/peers/joey.py in a virtual environment of its own, which is made at first; what it prints last, read as JSON."""
+    folder = WORK / "joeynmt"
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        print(f"bench: installing JoeyNMT into {folder}", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        (next(folder.glob("lib/python3*/site-packages")) / "torch.pth").write_text(next(p for p in sys.path if p.endswith("site-packages")) + "\n")
+        subprocess.run([python, "-m", "pip", "-q", "install", "--no-deps", "joeynmt==2.3.0"], check=True)
+        subprocess.run([python, "-m", "pip", "-q", "install", *JOEYNMT], check=True)
+        (folder / "ready").touch()
+    done = subprocess.run([python, ROOT / "bench" / "peers" / "joey.py", *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"bench: JoeyNMT ended with status {done.returncode}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def joeynmt_data(work, pieces, files):
+    """Lays bpe.txt and {train,val,test}.{de,en} into the folder of joeynmt(), where bpe.model lies."""
+    (work / "bpe.txt").write_text("\n".join(pieces.id_to_piece(i) for i in range(4, len(pieces))) + "\n", encoding="utf-8")
+    for (part, side), path in files.items():
+        (work / f"{part.split('_')[0]}.{side}").symlink_to(path)
+
+
 def log_lines(model, event):
     return [entry for entry in map(json.loads, open(pathlib.Path(model) / "log.jsonl")) if entry["event"] == event]
 
@@ -83,7 +114,7 @@ def figure(name, values, unit="", target=None):
 
 
 def write(name, title, command, figures, files=(), threads=None, notes=""):
-    result = {"title": title, "command": command, "commit": commit(), "date": datetime.date.today().isoformat(),
+    result = {"title": title, "command": command, "commit": COMMIT, "date": datetime.date.today().isoformat(),
               "machine": machine(threads or os.cpu_count()), "data": {str(pathlib.Path(f).relative_to(DATA)): digest(f) for f in files},
               "figures": figures, "notes": notes}
     path = ROOT / "docs" / "results" / f"{name}.json"

@@ -51,6 +51,7 @@ target_compile_definitions(attend_flags INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSS
 if(ATTEND_SANITIZE)
   target_compile_options(attend_flags INTERFACE -fsanitize=${ATTEND_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(attend_flags INTERFACE -fsanitize=${ATTEND_SANITIZE})
+  find_program(ATTEND_SYMBOLIZER NAMES llvm-symbolizer addr2line)  # for file and line in the tests' reports
 endif()
 
 if(ATTEND_TORCH)

@@ -147,8 +147,12 @@ function(attend_test name)
   else()
     attend_precompile(${name}_test tests)
   endif()
+  set(environment "OMP_NUM_THREADS=1;ATTEND_SOURCE=${PROJECT_SOURCE_DIR};ATTEND_BUILD=${CMAKE_BINARY_DIR}")
+  if(ATTEND_SANITIZE)
+    list(APPEND environment "ASAN_SYMBOLIZER_PATH=${ATTEND_SYMBOLIZER}")
+  endif()
   gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120 TEST_PREFIX ${name}.
-    PROPERTIES LABELS ${name} TIMEOUT 600 ENVIRONMENT "OMP_NUM_THREADS=1;ATTEND_SOURCE=${PROJECT_SOURCE_DIR};ATTEND_BUILD=${CMAKE_BINARY_DIR}")
+    PROPERTIES LABELS ${name} TIMEOUT 600 ENVIRONMENT "${environment}")
 endfunction()
 
 # Every tests/<folder>/test_*.py is a test python.<folder>.<name>, run by pytest of the virtual environment. The files see the program,

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs everything that must hold, what fails fast first, and closes with one line: N passed, N failed.
 
-tools/test.py [--soak]     --soak: ten minutes a fuzzer, clang-tidy on all files, and ATTEND_SOAK=1 for tests that have a long form
+tools/test.py [--soak]     --soak: ten minutes a fuzzer, clang-tidy on all files, a build of each file by itself, and ATTEND_SOAK=1 for tests
+                           that have a long form
 """
 import os
 import pathlib
@@ -83,6 +84,8 @@ def main():
         ctest("build-sanitize")
     step("fuzz", ["tools/fuzz.sh", "600" if SOAK else "20"])
     step("clang-tidy", ["tools/tidy.sh"] + (["--all"] if SOAK else []))
+    if SOAK:
+        step("each file by itself", ["tools/build.sh", "debug"])
 
     print("\nThe slowest 20:")
     for name, outcome, seconds in sorted(results, key=lambda result: -result[2])[:20]:

@@ -22,8 +22,9 @@ Embedding::Embedding(int64_t vocabulary, int64_t size, int64_t padding) : paddin
   // Unit expected norm of a row, whether it is read as input or, tied, multiplies the output states.
   weight_ = AddParameter("weight", {vocabulary, size}, Init::Normal(1.0 / std::sqrt(static_cast<double>(size))));
 }
-// Read rows are scaled between what a tied output wants of a row (norm 1) and what a cell's input wants of an element (variance 1, as
-// Vaswani et al. 2017 scale by the root of the size): the root of that root learns fastest (docs/benchmarks.md).
+// Read rows are scaled between what a tied output wants of a row (norm 1) and what a cell wants of an element (variance 1, for which
+// Vaswani et al. 2017, section 3.4, scale by size^(1/2)). The conditional GRU, size 256, after 2,482 updates of Multi30k de-en at a rate of
+// 0.001, validation BLEU: 35.3 unscaled, 36.6 with size^(1/4), 35.2 with size^(1/2).
 Tensor Embedding::Forward(const Tensor& ids) const {
   return at::embedding(weight_, ids, padding_) * std::pow(static_cast<double>(weight_.size(1)), 0.25);
 }
