@@ -12,7 +12,7 @@ status=0
 python3 - "$skip" <<'EOF' | xargs -r -n 1 -P "$(nproc)" clang-tidy-16 -p build-lint --quiet >"$log" 2>&1 || status=1
 import json, re, sys
 for command in json.load(open("build-lint/compile_commands.json")):
-    if not re.search(sys.argv[1], command["output"]):
+    if not re.search(sys.argv[1], command["output"]) and "/generated/" not in command["file"]:
         print(command["file"])
 EOF
 grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed ' "$log" || true

@@ -10,26 +10,33 @@ namespace {
 constexpr Mechanism kScores[] = {
 #include "attend/spec/scores.def"
 };
+#undef ATTEND_SCORE
 #define ATTEND_SUPPORT(name, options, formula, source, parameters) ATTEND_ENTRY(name, formula, source, parameters)
 constexpr Mechanism kSupports[] = {
 #include "attend/spec/supports.def"
 };
+#undef ATTEND_SUPPORT
 #define ATTEND_NORMALISER ATTEND_ENTRY
 constexpr Mechanism kNormalisers[] = {
 #include "attend/spec/normalisers.def"
 };
+#undef ATTEND_NORMALISER
 #define ATTEND_READOUT ATTEND_ENTRY
 constexpr Mechanism kReadouts[] = {
 #include "attend/spec/readouts.def"
 };
+#undef ATTEND_READOUT
 #define ATTEND_FUSION ATTEND_ENTRY
 constexpr Mechanism kFusions[] = {
 #include "attend/spec/fusions.def"
 };
+#undef ATTEND_FUSION
 #define ATTEND_CELL ATTEND_ENTRY
 constexpr Mechanism kCells[] = {
 #include "attend/spec/cells.def"
 };
+#undef ATTEND_CELL
+#undef ATTEND_ENTRY
 
 constexpr MechanismList kLists[] = {
     {"scores", "score", "how a query is compared with a key", kScores},

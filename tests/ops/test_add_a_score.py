@@ -48,40 +48,44 @@ def add_to(copy):
     subprocess.run(["cmake", "-P", str(copy / "Mechanisms.cmake")], check=True)
 
 
-def commands():
-    """The build's compile commands of the layers below and with ops, by path in the source tree."""
+def units():
+    """(compile command, layer, source text) of each object of the layers below and with ops. The text is the source's own, or, in a unity
+    build, that which includes several sources."""
     table = BUILD / "compile_commands.json"
     assert table.is_file(), f"expected a build in {BUILD}"
-    found = {}
     for entry in json.loads(table.read_text()):
-        path = os.path.relpath(entry["file"], SOURCE)
-        if path.startswith(tuple(f"attend/{layer}/" for layer in LAYERS)):
-            found[path] = entry
-    return found
+        layer = re.match(r".*/attend_(\w+)\.dir/", str(BUILD / entry["output"]))
+        if layer and layer[1] in LAYERS:
+            yield entry, layer[1], Path(entry["file"]).read_text()
 
 
 @pytest.mark.skipif(not (BUILD / "CMakeFiles/attend_ops.dir").is_dir(), reason=f"no torch build in {BUILD}")
 def test_one_file_and_one_line(tmp_path):
     copy = tmp_path / "copy"
     add_to(copy)
-    objects, compilations = [], []
-    for path, entry in commands().items():
-        if path not in READ_THE_LIST:
+    objects, compilations, reads = [], [], set()
+    for entry, layer, text in units():
+        source = os.path.relpath(entry["file"], SOURCE)
+        reading = {path for path in READ_THE_LIST if source == path or f'"{SOURCE / path}"' in text}
+        if not reading:
             objects.append(str(BUILD / entry["output"]))
             continue
-        layer = path.split("/")[1]
-        output = str(tmp_path / Path(path).name) + ".o"
-        changed = re.sub(r" -o \S+", f" -o {output}", entry["command"]).replace(str(SOURCE / path), str(copy / path))
+        reads |= reading
+        unit = copy / source if source in READ_THE_LIST else tmp_path / f"{layer}{len(objects)}.cc"
+        if source not in READ_THE_LIST:
+            unit.write_text(text.replace(f'"{SOURCE}/attend/', f'"{copy}/attend/'))
+        output = str(tmp_path / unit.name) + ".o"
+        changed = re.sub(r" -o \S+", f" -o {output}", entry["command"]).replace(entry["file"], str(unit))
         changed = changed.replace(f"-I{BUILD}/layers/{layer}", f"-I{copy}").replace(f"-I{BUILD}/generated", f"-I{copy}/generated")
         objects.append(output)
         compilations.append(subprocess.Popen(changed, shell=True, cwd=entry["directory"]))
-    assert len(compilations) == len(READ_THE_LIST)
+    assert reads == set(READ_THE_LIST)
     assert all(c.wait() == 0 for c in compilations)
 
     import torch
 
     library, torch_libraries = tmp_path / "libattend_torch.so", os.path.join(os.path.dirname(torch.__file__), "lib")
-    compiler = next(iter(commands().values()))["command"].split()[0]
+    compiler = next(units())[0]["command"].split()[0]
     subprocess.run([compiler, "-shared", "-fopenmp", "-o", str(library), *objects, f"-L{torch_libraries}", f"-Wl,-rpath,{torch_libraries}",
                     "-ltorch", "-ltorch_cpu", "-lc10", "-lhwy"], check=True)
     environment = {**os.environ, "ATTEND_LIBRARY": str(library), "PYTHONPATH": str(SOURCE / "python"), "OMP_NUM_THREADS": "1"}
