@@ -19,7 +19,7 @@ Linear::Linear(int64_t inputs, int64_t outputs, bool bias) {
 Tensor Linear::Forward(const Tensor& x) const { return ops::Linear(x, weight_, bias_); }
 
 Embedding::Embedding(int64_t vocabulary, int64_t size, int64_t padding) : padding_(padding) {
-  // Unit expected norm of a row, whether it is read as input or, tied, multiplies the output states.
+  // Unit expected norm of a row, for when it is tied and multiplies the output states; Forward scales what is read.
   weight_ = AddParameter("weight", {vocabulary, size}, Init::Normal(1.0 / std::sqrt(static_cast<double>(size))));
 }
 // Read rows are scaled between what a tied output wants of a row (norm 1) and what a cell wants of an element (variance 1, for which

@@ -230,7 +230,7 @@ def test_out_on_another_run(corpus, tiny, here, model):
     before = tree(model)
     expect_error(*TRAIN, "--train.steps", 10, cwd=here, says=["finished", "--restart", "--extend"])
     expect_error(*TRAIN, "--train.steps", 20, "--train.learning_rate", 0.5, cwd=here, says=["train.steps 10 -> 20", "train.learning_rate"])
-    expect_error(*TRAIN, "--train.steps", 20, "--train.learning_rate", 0.5, "--extend", cwd=here, says=["train.learning_rate", "-> 0.5"])
+    expect_error(*TRAIN, "--train.steps", 20, "--train.learning_rate", 0.5, "--extend", cwd=here, says="train.learning_rate 0.002 -> 0.5")
     assert tree(model) == before
 
 
