@@ -61,6 +61,13 @@ model.eval()
 test = pieces.encode(lines["test_2016_flickr", "de"])
 order = sorted(range(len(test)), key=lambda i: -len(test[i]))
 references = lines["test_2016_flickr", "en"]
+LONGEST = 60  # tokens of an output: a model that was trained for minutes does not always end
+
+
+def quality(outputs):
+    """BLEU and, since longer outputs take longer, their length."""
+    words = sum(len(line.split()) for line in outputs) / len(outputs)
+    return sacrebleu.corpus_bleu(outputs, [references]).score, words
 
 
 def peer(beam, precision):
@@ -68,9 +75,9 @@ def peer(beam, precision):
     outputs, begin = [""] * len(test), time.perf_counter()
     for k in range(0, len(order), 64):
         rows = order[k:k + 64]
-        for i, ids in zip(rows, model.translate(pad([test[i] + [EOS] for i in rows]), beam, 60)):
+        for i, ids in zip(rows, model.translate(pad([test[i] + [EOS] for i in rows]), beam, LONGEST)):
             outputs[i] = pieces.decode(ids)
-    return len(test) / (time.perf_counter() - begin), sacrebleu.corpus_bleu(outputs, [references]).score
+    return len(test) / (time.perf_counter() - begin), *quality(outputs)
 
 
 def ours(beam):
@@ -80,10 +87,10 @@ def ours(beam):
         (work / f"{name}.de").write_text("\n".join(text) + "\n", encoding="utf-8")
         begin = time.perf_counter()
         common.attend("predict", work / "model", "--input", work / f"{name}.de", "--output", work / f"{name}.en", "--beam", beam,
-                      "--search.batch_sentences", 64, "--threads", a.threads)
+                      "--search.batch_sentences", 64, "--search.max_length", LONGEST, "--threads", a.threads)
         seconds.append(time.perf_counter() - begin)
     outputs = (work / "all.en").read_text(encoding="utf-8").splitlines()
-    return len(test) / (seconds[1] - seconds[0]), sacrebleu.corpus_bleu(outputs, [references]).score
+    return len(test) / (seconds[1] - seconds[0]), *quality(outputs)
 
 
 figures = []
@@ -91,9 +98,9 @@ for beam in (1, 5):
     speed = {key: [] for key in ("attend", "highest", "medium", "joeynmt")}
     for _ in range(a.rounds):
         for precision in ("highest", "medium"):
-            rate, peer_bleu = peer(beam, precision)
+            rate, peer_bleu, peer_words = peer(beam, precision)
             speed[precision].append(rate)
-        rate, bleu = ours(beam)
+        rate, bleu, words = ours(beam)
         speed["attend"].append(rate)
         joey = common.joeynmt("decode", work, "--beam", beam, "--threads", a.threads)
         speed["joeynmt"].append(joey["sentences_per_second"])
@@ -101,8 +108,8 @@ for beam in (1, 5):
         sys.exit(f"bench: expected outputs about as good as PyTorch's ({peer_bleu:.1f} BLEU); found {bleu:.1f}")
     label = "greedy" if beam == 1 else f"beam {beam}"
     best = [max(x, y) for x, y in zip(speed["highest"], speed["medium"])]
-    figures += [common.figure(f"{label}: attend (BLEU {bleu:.1f})", speed["attend"], "sentences/s"),
-                common.figure(f"{label}: PyTorch stock (BLEU {peer_bleu:.1f})", speed["highest"], "sentences/s"),
+    figures += [common.figure(f"{label}: attend (BLEU {bleu:.1f}, {words:.1f} words)", speed["attend"], "sentences/s"),
+                common.figure(f"{label}: PyTorch stock (BLEU {peer_bleu:.1f}, {peer_words:.1f} words)", speed["highest"], "sentences/s"),
                 common.figure(f"{label}: PyTorch medium", speed["medium"], "sentences/s"),
                 common.figure(f"{label}: attend / PyTorch, the faster of both", [x / y for x, y in zip(speed["attend"], best)], "x", ">= 1.5"),
                 common.figure(f"{label}: JoeyNMT 2.3 (BLEU {joey['bleu']:.1f})", speed["joeynmt"], "sentences/s"),

@@ -150,16 +150,13 @@ struct Sequence : torch::autograd::Function<Sequence> {
     Tensor states = at::empty({steps, rows, size}, options);
     Tensor cells = c0.defined() ? at::empty({steps, rows, size}, options) : Tensor();
     const Tensor saved = keep ? at::empty({steps, rows, SavedBlocks(cell) * size}, options) : Tensor();
-    const Tensor wt = Operand(weight).t();
+    const Tensor w = Operand(weight);
     Tensor u = at::empty({rows, gates}, options);
     Tensor h = h0, c = c0;
     for (int64_t k = 0; k < steps; k++) {
       const int64_t t = reverse ? steps - 1 - k : k;
       const Tensor xt = x[t];
-      if (cell == Cell::gru)
-        AddProduct(u, bias, Operand(h), wt);
-      else
-        AddProduct(u, xt, Operand(h), wt);
+      AddLinear(u, cell == Cell::gru ? bias : xt, Operand(h), w);
       const Tensor ht = states[t], ct = cells.defined() ? cells[t] : Tensor();
       ForwardStep(cell, rows, size, Data(xt), Data(u), Data(h), Data(c), active.defined() ? active[t].data_ptr<uint8_t>() : nullptr,
                   Data(ht), Data(ct), saved.defined() ? saved.data_ptr<float>() + t * rows * SavedBlocks(cell) * size : nullptr);

@@ -2,10 +2,13 @@
 
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
 
 #include <atomic>
+
+#include "attend/ops/frozen.h"
 
 namespace attend::ops {
 namespace {
@@ -39,9 +42,23 @@ void AddProduct(const Tensor& out, const Tensor& addend, const Tensor& a, const 
   }
 }
 
+void AddLinear(const Tensor& out, const Tensor& addend, const Tensor& x, const Tensor& weight) {
+  if (!Rounded(x) && AddFrozenLinear(out, addend, x, weight)) return;
+  if (addend.defined()) return AddProduct(out, addend, x, weight.t());
+  Tensor to = out;
+  to.copy_(Product(x, weight.t()));
+}
+
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const Tensor operand = Operand(x);
-  if (operand.is_same(x)) return at::linear(x, weight, bias);
+  if (operand.is_same(x)) {
+    if (!Frozen(weight) || x.numel() == 0) return at::linear(x, weight, bias);
+    std::vector<int64_t> sizes = x.sizes().vec();
+    sizes.back() = weight.size(0);
+    const Tensor out = at::empty(sizes, x.options());
+    AddLinear(out.view({-1, sizes.back()}), bias, x.reshape({-1, x.size(-1)}), weight);
+    return out;
+  }
   const Tensor out = at::linear(operand, Operand(weight)).to(at::kFloat);
   return bias.defined() ? out + bias : out;
 }

@@ -22,6 +22,9 @@ at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
 // out (M, N) = addend (M, N) or (N) + a b.
 void AddProduct(const at::Tensor& out, const at::Tensor& addend, const at::Tensor& a, const at::Tensor& b);
 
+// out (M, N) = addend (M, N) or (N) or undefined + x (M, K) weightᵀ of operands, weight (N, K).
+void AddLinear(const at::Tensor& out, const at::Tensor& addend, const at::Tensor& x, const at::Tensor& weight);
+
 // x (..., K), weight (N, K), bias (N) or undefined -> (..., N). Differentiable.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 

@@ -6,6 +6,7 @@
 #include <ATen/ops/empty.h>
 
 #include "attend/ops/first_derivative.h"
+#include "attend/ops/frozen.h"
 #include "attend/ops/optional.h"
 #include "attend/ops/products.h"
 
@@ -49,9 +50,9 @@ struct Anchor : torch::autograd::Function<Anchor> {
 // weight: the operand.
 Tensor Apply(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias) {
   const Tensor& added = addend.defined() ? addend : bias;
-  if (!added.defined()) return Product(x, weight.t());
-  const Tensor out = at::empty({x.size(0), weight.size(0)}, added.options().requires_grad(false));
-  AddProduct(out, added, x, weight.t());
+  if (!added.defined() && !Frozen(weight)) return Product(x, weight.t());
+  const Tensor out = at::empty({x.size(0), weight.size(0)}, (added.defined() ? added : x).options().requires_grad(false));
+  AddLinear(out, added, x, weight);
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "attend/metrics/chrf.h"
 #include "attend/metrics/entropy.h"
 #include "attend/metrics/perplexity.h"
+#include "attend/ops/frozen.h"
 #include "attend/tasks/fingerprint.h"
 #include "attend/tasks/matmul.h"
 #include "attend/tasks/model_files.h"
@@ -160,7 +161,8 @@ text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelD
 
 class TranslatorPredictor : public Predictor {
  public:
-  TranslatorPredictor(Translator translator, int threads) : translator_(std::move(translator)), workers_(threads) {}
+  TranslatorPredictor(Translator translator, int threads)
+      : translator_(std::move(translator)), frozen_(translator_.model().parameters()), workers_(threads) {}
 
   std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                            std::vector<std::string>& notices) override {
@@ -198,6 +200,7 @@ class TranslatorPredictor : public Predictor {
 
  private:
   Translator translator_;
+  ops::FrozenWeights frozen_;
   models::Workers workers_;
 };
 
