@@ -1,5 +1,6 @@
 #include "attend/nn/recurrent_decoder.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tanh.h>
@@ -7,6 +8,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <unordered_map>
 
 namespace attend::nn {
 
@@ -95,7 +97,7 @@ class RecurrentDecoder::Rows : public DecoderRows {
 
   Tensor Step(const Tensor& tokens, Context& context) override {
     const Tensor y = decoder_.embedding_->Forward(tokens);
-    const Tensor gates = decoder_.cells_->first().Inputs(y);
+    const Tensor gates = Gates(tokens, y);
     std::optional<Attention::Loop> attention;
     if (decoder_.attention_) {
       Gather();
@@ -108,6 +110,30 @@ class RecurrentDecoder::Rows : public DecoderRows {
   }
 
  private:
+  // The input's part of the first cell's gates, which depends on the token alone: computed once a batch for each, since texts repeat
+  // their words and beams yet more so. tokens (rows), embedded (rows, E) -> (rows, G size).
+  Tensor Gates(const Tensor& tokens, const Tensor& embedded) {
+    const Tensor ids = tokens.to(at::kCPU);
+    std::vector<int64_t> places, fresh;  // of each row in gates_; rows whose token comes for the first time
+    for (int64_t row = 0; row < ids.size(0); row++) {
+      const auto [entry, added] =
+          place_of_token_.try_emplace(ids.const_data_ptr<int64_t>()[row], static_cast<int64_t>(place_of_token_.size()));
+      if (added) fresh.push_back(row);
+      places.push_back(entry->second);
+    }
+    if (!fresh.empty()) {
+      const Tensor gates = decoder_.cells_->first().Inputs(embedded.index_select(0, Index(fresh)));
+      const auto before = static_cast<int64_t>(place_of_token_.size() - fresh.size()), after = static_cast<int64_t>(place_of_token_.size());
+      if (!gates_.defined() || after > gates_.size(0)) {
+        const Tensor larger = at::empty({2 * after, gates.size(1)}, gates.options());
+        if (before) larger.slice(0, 0, before).copy_(gates_.slice(0, 0, before));
+        gates_ = larger;
+      }
+      gates_.slice(0, before, after).copy_(gates);
+    }
+    return gates_.index_select(0, Index(places));
+  }
+
   Tensor Index(const std::vector<int64_t>& values) const { return at::tensor(values, at::kLong).to(state_.layers[0].h.device()); }
 
   // The memory of every row, copied anew only when rows came, went or changed sentence (the order within a sentence does not matter).
@@ -130,6 +156,8 @@ class RecurrentDecoder::Rows : public DecoderRows {
   DecoderState state_;
   AttentionMemory keys_, gathered_;
   std::vector<int64_t> sentence_, gathered_for_;  // the memory's row of each row
+  std::unordered_map<int64_t, int64_t> place_of_token_;
+  Tensor gates_;  // (at least the tokens so far, G size)
   int64_t position_ = 0;
 };
 
