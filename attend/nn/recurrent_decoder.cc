@@ -113,7 +113,7 @@ class RecurrentDecoder::Rows : public DecoderRows {
   // The input's part of the first cell's gates, which depends on the token alone: computed once a batch for each, since texts repeat
   // their words and beams yet more so. tokens (rows), embedded (rows, E) -> (rows, G size).
   Tensor Gates(const Tensor& tokens, const Tensor& embedded) {
-    const Tensor ids = tokens.to(at::kCPU);
+    const Tensor ids = tokens.to(at::kCPU).contiguous();
     std::vector<int64_t> places, fresh;  // of each row in gates_; rows whose token comes for the first time
     for (int64_t row = 0; row < ids.size(0); row++) {
       const auto [entry, added] =
@@ -136,26 +136,37 @@ class RecurrentDecoder::Rows : public DecoderRows {
 
   Tensor Index(const std::vector<int64_t>& values) const { return at::tensor(values, at::kLong).to(state_.layers[0].h.device()); }
 
-  // The memory of every row, copied anew only when rows came, went or changed sentence (the order within a sentence does not matter).
+  // The memory of the sentences that still have rows, copied anew only when one is done, and the place in it of each row.
   void Gather() {
     if (gathered_for_ == sentence_) return;
     gathered_for_ = sentence_;
-    bool own = sentence_.size() == static_cast<size_t>(keys_.value.size(0));
-    for (size_t i = 0; own && i < sentence_.size(); i++) own = sentence_[i] == static_cast<int64_t>(i);
-    gathered_ = keys_;
-    if (own) return;
-    const Tensor index = Index(sentence_);
-    // Keys beyond the longest remaining sentence are cut off.
-    gathered_.lengths = keys_.lengths.index_select(0, index);
-    const int64_t longest = std::max<int64_t>(1, gathered_.lengths.max().item<int64_t>());
-    gathered_.key.key = keys_.key.key.slice(2, 0, longest).index_select(0, index);
-    gathered_.value = keys_.value.slice(2, 0, longest).index_select(0, index);
+    std::vector<int64_t> left = sentence_;
+    std::sort(left.begin(), left.end());
+    left.erase(std::unique(left.begin(), left.end()), left.end());
+    if (static_cast<int64_t>(left.size()) == keys_.value.size(0)) {
+      gathered_ = keys_;
+    } else if (left != left_) {
+      const Tensor index = Index(left);
+      // Keys beyond the longest remaining sentence are cut off.
+      gathered_.lengths = keys_.lengths.index_select(0, index);
+      const int64_t longest = std::max<int64_t>(1, gathered_.lengths.max().item<int64_t>());
+      gathered_.key = keys_.key;
+      gathered_.key.key = keys_.key.key.slice(2, 0, longest).index_select(0, index);
+      gathered_.value = keys_.value.slice(2, 0, longest).index_select(0, index);
+    }
+    left_ = left;
+    gathered_.rows = Tensor();
+    if (sentence_ == left) return;
+    std::vector<int64_t> places;
+    for (int64_t sentence : sentence_) places.push_back(std::lower_bound(left.begin(), left.end(), sentence) - left.begin());
+    gathered_.rows = Index(places);
   }
 
   const RecurrentDecoder& decoder_;
   DecoderState state_;
   AttentionMemory keys_, gathered_;
   std::vector<int64_t> sentence_, gathered_for_;  // the memory's row of each row
+  std::vector<int64_t> left_;                     // the memory's rows that gathered_ holds
   std::unordered_map<int64_t, int64_t> place_of_token_;
   Tensor gates_;  // (at least the tokens so far, G size)
   int64_t position_ = 0;

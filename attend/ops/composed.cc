@@ -14,6 +14,7 @@
 #include "attend/ops/packed.h"
 #include "attend/ops/philox.h"
 #include "attend/ops/readouts.inc"
+#include "attend/ops/shared_rows.h"
 #include "attend/ops/visibility.h"
 
 namespace attend::ops {
@@ -25,35 +26,46 @@ using at::Tensor;
 struct Problem {
   const Call& call;
   Shape shape;
+  std::optional<SharedRows> shared;               // then R = M Hk, and further queries share a row
   int64_t batch, heads, kv_heads, queries, keys;  // B, Hq, Hk, Tq, Tk
   ScoreArgs score;                                // without given scores
   Tensor value;                                   // (R, Tk, Dv)
   Tensor invisible;                               // broadcasts to (B, Hq, Tq, Tk), or undefined
 
-  explicit Problem(const Call& c)
+  explicit Problem(const Call& c, bool share = false)
       : call(c),
         shape(Check(c)),
+        shared(share && c.key_rows.defined() && c.key_rows.dim() == 1 ? SharedRows::Of(c.key_rows, c.value.size(0)) : std::nullopt),
         batch(shape.batch.expect_int()),
         heads(shape.heads.expect_int()),
         kv_heads(shape.kv_heads.expect_int()),
         queries(shape.queries.expect_int()),
         keys(shape.keys.expect_int()),
-        value(Rows(RowsOfMemory(c.value, c.key_rows))),
+        value(Memory(c.value)),
         invisible(Invisible(c, queries, keys)) {
     if (shape.score) {
       const Tensor param = c.param.defined() ? c.param.to(shape.compute) : c.param;
-      score = {Rows(c.query), Rows(RowsOfMemory(c.key, c.key_rows)), param, c.scale, batch, heads, kv_heads, queries};
+      score = {Folded(c.query.to(shape.compute)), Memory(c.key), param, c.scale, batch, heads, kv_heads, queries};
+      if (shared) {
+        score.batch = shared->memory();
+        score.queries = shared->width() * queries;
+      }
     }
     if (invisible.defined() && !value.is_cpu()) Clean();
   }
 
-  // (B, H, T, D) -> (R, HT/Hk, D) in the precision of the arithmetic.
-  Tensor Rows(const Tensor& t) const {
-    return t.to(shape.compute).reshape({batch * kv_heads, t.size(1) / kv_heads * t.size(2), t.size(3)});
+  // Key or value as this batch reads it, (R, Tk, D) in the precision of the arithmetic.
+  Tensor Memory(const Tensor& t) const {
+    const Tensor rows = (shared ? t : RowsOfMemory(t, call.key_rows)).to(shape.compute);
+    return rows.reshape({rows.size(0) * kv_heads, rows.size(2), rows.size(3)});
   }
   // (R, N, C) -> (B, Hq, Tq, C) and back.
-  Tensor Whole(const Tensor& t) const { return t.view({batch, heads, queries, t.size(2)}); }
-  Tensor Folded(const Tensor& t) const { return t.view({batch * kv_heads, heads / kv_heads * queries, t.size(3)}); }
+  Tensor Whole(const Tensor& t) const {
+    return shared ? shared->Unfold(t, kv_heads, heads, queries) : t.view({batch, heads, queries, t.size(2)});
+  }
+  Tensor Folded(const Tensor& t) const {
+    return shared ? shared->Fold(t, kv_heads) : t.reshape({batch * kv_heads, heads / kv_heads * queries, t.size(3)});
+  }
 
   Tensor DropoutOfWeights() const {
     if (call.dropout_p == 0) return {};
@@ -84,25 +96,35 @@ struct Problem {
   // What stands in dead rows may not even be a number, and 0 * NaN is NaN. Replacing it costs a copy of the memory; on the CPU the copy
   // is made only when a (small) product shows that something was there.
   void Clean() {
+    Unshare();
     value = value.masked_fill(DeadKeys(), 0);
     if (!shape.score) return;
     score.key = score.key.masked_fill(DeadKeys(), 0);
     score.query = score.query.masked_fill(DeadQueries(), 0);
+  }
+  // What is visible differs from batch row to batch row, so that each needs a copy of its own.
+  void Unshare() {
+    if (!shared) return;
+    Problem own(call);
+    shared.reset();
+    value = own.value;
+    score = own.score;
   }
   bool Shows(const Tensor& product) const {
     return invisible.defined() && product.is_cpu() && !std::isfinite(product.sum().item<double>());
   }
 };
 
+// weights and output (B, Hq, Tq, .)
 Tensor Read(Problem& p, const Tensor& weights) {
   switch (p.shape.readout) {
-#define ATTEND_READOUT(name, ...)                          \
-  case spec::Readout::name: {                              \
-    using Readout = ComposedReadout<spec::Readout::name>;  \
-    const Tensor out = Readout::Forward(weights, p.value); \
-    if (!p.Shows(out)) return out;                         \
-    p.Clean();                                             \
-    return Readout::Forward(weights, p.value);             \
+#define ATTEND_READOUT(name, ...)                                             \
+  case spec::Readout::name: {                                                 \
+    using Readout = ComposedReadout<spec::Readout::name>;                     \
+    const Tensor out = p.Whole(Readout::Forward(p.Folded(weights), p.value)); \
+    if (!p.Shows(out)) return out;                                            \
+    p.Clean();                                                                \
+    return p.Whole(Readout::Forward(p.Folded(weights), p.value));             \
   }
 #include "attend/spec/readouts.def"
 #undef ATTEND_READOUT
@@ -188,11 +210,11 @@ ReadGradients BackwardToScores(const Problem& p, const BackwardCall& b, bool nee
 }
 
 Outputs Forward(const Call& call) {
-  Problem p(call);
+  Problem p(call, /*share=*/true);
   const Normalised normalised = Normalise(p, call.return_lse);
   const Tensor dropout = p.DropoutOfWeights();
   Outputs out;
-  out.output = p.Whole(Read(p, p.Folded(dropout.defined() ? normalised.weights * dropout : normalised.weights))).to(p.shape.dtype);
+  out.output = Read(p, dropout.defined() ? normalised.weights * dropout : normalised.weights).to(p.shape.dtype);
   out.weights = call.need_weights ? normalised.weights.to(p.shape.dtype) : None(call);
   out.lse = call.return_lse ? normalised.lse : at::empty({0}, p.value.options());
   out.sample = at::empty({0}, call.value.options().dtype(at::kLong));

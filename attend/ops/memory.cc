@@ -16,13 +16,16 @@ at::Tensor Places(const at::Tensor& key_rows) {
 
 }  // namespace
 
+void CheckRowsOfMemory(const at::Tensor& key_rows, int64_t rows) {
+  if (!key_rows.is_cpu() || key_rows.numel() == 0) return;
+  const auto [low, high] = key_rows.aminmax();
+  ATTEND_EXPECT(low.item<int64_t>() >= 0 && high.item<int64_t>() < rows, "attention", "key_rows from 0 to ", rows - 1, "; found ",
+                low.item<int64_t>(), " to ", high.item<int64_t>());
+}
+
 at::Tensor RowsOfMemory(const at::Tensor& memory, const at::Tensor& key_rows) {
   if (!key_rows.defined()) return memory;
-  if (key_rows.is_cpu() && key_rows.numel() > 0) {
-    const auto [low, high] = key_rows.aminmax();
-    ATTEND_EXPECT(low.item<int64_t>() >= 0 && high.item<int64_t>() < memory.size(0), "attention", "key_rows from 0 to ", memory.size(0) - 1,
-                  "; found ", low.item<int64_t>(), " to ", high.item<int64_t>());
-  }
+  CheckRowsOfMemory(key_rows, memory.size(0));
   if (key_rows.dim() == 1) return memory.index_select(0, key_rows);
   const int64_t heads = memory.size(1), length = memory.size(2), dim = memory.size(3);
   const at::Tensor places = memory.transpose(1, 2).reshape({memory.size(0) * length, heads, dim});

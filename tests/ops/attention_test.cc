@@ -276,6 +276,37 @@ TEST(Attention, BeamsShareMemory) {
   }
 }
 
+// Batch rows that share memory are computed side by side; what they see may differ all the same.
+TEST(Attention, SharedMemoryUnderEveryMask) {
+  torch::manual_seed(1);
+  const Shape s = {6, 4, 2, 3, 7, 5, 3};
+  for (const Tensor& rows : {Ints({0, 0, 0, 1, 1, 1}), Ints({1, 0, 0, 1, 1, 0}), Ints({0, 0, 2, 0, 2, 0}), Ints({0, 0, 0, 0, 0, 1})}) {
+    for (const std::string& score : Scores()) {
+      for (const Masks& masks : kMasks) {
+        AttentionArgs args;
+        args.score = score;
+        args.key_rows = rows;
+        masks.apply(args, s);
+        const int64_t memory = rows.max().item<int64_t>() + 1;
+        Tensor q = Draw({s.batch, s.heads, s.queries, s.dim}), k = Draw({memory, s.kv_heads, s.keys, s.dim});
+        if (score == "additive") args.param = Draw({s.heads, s.dim});
+        if (score == "given") {
+          q = k = Tensor();
+          args.scores = Draw({s.batch, s.heads, s.queries, s.keys});
+        }
+        const Tensor v = Draw({memory, s.kv_heads, s.keys, s.value_dim});
+        ExpectEqualsReference(q, k, v, args, score + ", " + masks.name);
+        if (!args.key_lengths.defined()) continue;
+        // What lies beyond the lengths of all its readers may be anything.
+        const Tensor read = torch::zeros({memory}, torch::kLong).index_reduce_(0, rows, args.key_lengths, "amax");
+        const Tensor beyond = (torch::arange(s.keys).unsqueeze(0) >= read.unsqueeze(1)).view({memory, 1, s.keys, 1});
+        const auto spoilt = [&](const Tensor& t) { return t.defined() ? t.masked_fill(beyond, NAN) : t; };
+        ExpectClose(attention(q, spoilt(k), spoilt(v), args).output, attention(q, k, v, args).output, score + ", NaN");
+      }
+    }
+  }
+}
+
 TEST(Attention, PackedSequencesEqualSequencesAlone) {
   AttentionArgs args = Args("additive", 4);
   args.is_causal = true;
