@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <fstream>
 #include <map>
+#include <thread>
 
 #include "tests/train/events_reader.h"
 #include "tests/train/toy.h"
@@ -274,6 +276,31 @@ TEST(Train, LimitsAndPatience) {
     setup.train.patience = 0;
     EXPECT_EQ(Go(task, setup, corpus, out).reason, "the minutes given");
   }
+}
+
+// The last validation ends within the minutes given, though it takes longer than the one before and an update was under way.
+TEST(Train, TheLastValidationIsWithinTheMinutes) {
+  Folder text, out;
+  const data::Corpus corpus = Letters(text, 40);
+  const auto pause = [](double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); };
+  Settings setup;
+  setup.train.steps.reset();
+  setup.train.validate_steps = 20;
+  setup.train.minutes = 0.02;
+  Toy task;
+  task.before_loss = [&](int64_t, const data::Batch&) { pause(0.015); };
+  task.judge = [&](int64_t n) {
+    pause(n == 1 ? 0.3 : 0.315);
+    return 1.0 / static_cast<double>(n);
+  };
+  const RunResult result = Go(task, setup, corpus, out);
+  EXPECT_EQ(result.reason, "the minutes given");
+  EXPECT_GT(result.step, 20);
+  double last = 0;
+  for (const Json& line : Log(out))
+    if (line["event"] == "validation") last = line["seconds"].get<double>();
+  EXPECT_GT(last, 0.9);
+  EXPECT_LE(last, 1.2);
 }
 
 // With `average`, what is validated is the mean of the weights at the last validations.
