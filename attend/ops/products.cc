@@ -1,5 +1,6 @@
 #include "attend/ops/products.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
@@ -45,8 +46,7 @@ void AddProduct(const Tensor& out, const Tensor& addend, const Tensor& a, const 
 void AddLinear(const Tensor& out, const Tensor& addend, const Tensor& x, const Tensor& weight) {
   if (!Rounded(x) && AddFrozenLinear(out, addend, x, weight)) return;
   if (addend.defined()) return AddProduct(out, addend, x, weight.t());
-  Tensor to = out;
-  to.copy_(Product(x, weight.t()));
+  out.copy_(Product(x, weight.t()));
 }
 
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -55,7 +55,7 @@ Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     if (!Frozen(weight) || x.numel() == 0) return at::linear(x, weight, bias);
     std::vector<int64_t> sizes = x.sizes().vec();
     sizes.back() = weight.size(0);
-    const Tensor out = at::empty(sizes, x.options());
+    Tensor out = at::empty(sizes, x.options());
     AddLinear(out.view({-1, sizes.back()}), bias, x.reshape({-1, x.size(-1)}), weight);
     return out;
   }

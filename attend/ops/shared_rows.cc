@@ -1,5 +1,6 @@
 #include "attend/ops/shared_rows.h"
 
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
