@@ -1,5 +1,6 @@
 #include "attend/ops/visibility.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 
 #include "attend/ops/supports.inc"

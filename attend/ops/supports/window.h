@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/ge.h>
 #include <ATen/ops/le.h>
 
