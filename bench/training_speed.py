@@ -80,8 +80,8 @@ def ours(name, cell, fusion, precision, steps):
                   files["val", "de"], "--data.valid.target", files["val", "en"], "--model.encoder.cell", cell, "--model.decoder.cell", cell,
                   "--model.decoder.fusion", fusion, "--model.decoder.attention.score", "general", "--model.tie", "none", "--train.batch_sentences", 64,
                   "--train.steps", steps, "--train.log_steps", 20, "--train.learning_rate", 0.001, "--train.warmup", 50, "--train.schedule",
-                  "constant", "--train.label_smoothing", 0, "--model.encoder.dropout", 0, "--model.encoder.embedding_dropout", 0.3, "--model.decoder.embedding_dropout", 0.3,
-                  "--model.decoder.dropout", 0.3, "--train.ema", 0, "--train.precision", precision, "--threads", a.threads, "--out", out,
+                  "constant", "--train.label_smoothing", 0, "--model.encoder.dropout", 0, "--model.encoder.embedding_dropout", 0.3,
+                  "--model.decoder.embedding_dropout", 0.3, "--model.decoder.dropout", 0.3, "--train.ema", 0, "--train.precision", precision, "--threads", a.threads, "--out", out,
                   log=work / f"{name}.log")
     lines = common.log_lines(out, "train")
     return statistics.median(line["tokens_per_second"] for line in lines[1:]), lines[-1]["loss"]

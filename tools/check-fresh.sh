@@ -84,7 +84,7 @@ for setting in "${settings[@]}"; do
   done
 done
 
-source_dir=/root/attend
+source_dir=/srv/attend  # inside the root
 if [ ! -e "$root$source_dir" ]; then
   if git -C "$repository" rev-parse -q --verify HEAD >/dev/null; then
     git clone -q --no-hardlinks "$repository" "$root$source_dir"
@@ -93,7 +93,7 @@ if [ ! -e "$root$source_dir" ]; then
     git -C "$repository" ls-files -z -co --exclude-standard | tar -C "$repository" --null -T - -c | tar -C "$root$source_dir" -x
   fi
 fi
-[ -d "$repository/../shared" ] && bind "$(cd "$repository/../shared" && pwd)" /root/shared
+[ -d "$repository/../shared" ] && bind "$(cd "$repository/../shared" && pwd)" "$(dirname "$source_dir")/shared"
 
 inside() {
   echo "check-fresh: $*"
