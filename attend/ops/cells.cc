@@ -117,7 +117,7 @@ struct Step : torch::autograd::Function<Step> {
     if (c_out.defined()) return {h_out, c_out};
     return {h_out};
   }
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     ExpectFirstDerivative("cell");
     const Cell cell = static_cast<Cell>(ctx->saved_data["cell"].toInt());
     const auto kept = ctx->get_saved_variables();
@@ -172,7 +172,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
     return {states, last};
   }
 
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     ExpectFirstDerivative("cell");
     const Cell cell = static_cast<Cell>(ctx->saved_data["cell"].toInt());
     const bool reverse = ctx->saved_data["reverse"].toBool();

@@ -45,7 +45,7 @@ struct FusedCrossEntropy : torch::autograd::Function<FusedCrossEntropy> {
     ctx->save_for_backward({states, weight, target, lse});
     return {loss, nll};
   }
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     ExpectFirstDerivative("cross_entropy");
     const auto kept = ctx->get_saved_variables();
     const Tensor &states = kept[0], &weight = kept[1], &target = kept[2], &lse = kept[3];

@@ -35,7 +35,7 @@ struct Anchor : torch::autograd::Function<Anchor> {
     ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
     return at::empty({0}, weight.options());
   }
-  static variable_list backward(AutogradContext* ctx, variable_list) {
+  static variable_list backward(AutogradContext* ctx, const variable_list&) {
     ExpectFirstDerivative("step_linear");
     const auto uses = UsesOf(ctx);
     Tensor weight, bias;
@@ -52,7 +52,7 @@ struct Anchor : torch::autograd::Function<Anchor> {
 Tensor Apply(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias) {
   const Tensor& added = addend.defined() ? addend : bias;
   if (!added.defined() && !Frozen(weight)) return Product(x, weight.t());
-  const Tensor out = at::empty({x.size(0), weight.size(0)}, (added.defined() ? added : x).options().requires_grad(false));
+  Tensor out = at::empty({x.size(0), weight.size(0)}, (added.defined() ? added : x).options().requires_grad(false));
   AddLinear(out, added, x, weight);
   return out;
 }
@@ -67,7 +67,7 @@ struct Use : torch::autograd::Function<Use> {
     ctx->saved_data["bias"] = bias.has_value();
     return Apply(x, Undefined(addend), weight, Undefined(bias));
   }
-  static variable_list backward(AutogradContext* ctx, variable_list grads) {
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     ExpectFirstDerivative("step_linear");
     const auto saved = ctx->get_saved_variables();
     const Tensor dy = grads[0].contiguous();
