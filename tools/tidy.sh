@@ -4,16 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cmake --preset lint >/dev/null
-skip='/attend_(ops|nn|models|train|tasks)\.dir/'
-[ "${1:-}" != --all ] || skip='^$'
+skip='/attend_(ops|nn|models|train|tasks)\.dir/|/generated/'
+[ "${1:-}" != --all ] || skip='/generated/'
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-python3 - "$skip" <<'EOF' | xargs -r -n 1 -P "$(nproc)" clang-tidy-16 -p build-lint --quiet >"$log" 2>&1 || status=1
-import json, re, sys
-for command in json.load(open("build-lint/compile_commands.json")):
-    if not re.search(sys.argv[1], command["output"]) and "/generated/" not in command["file"]:
-        print(command["file"])
-EOF
+tools/compilations.py build-lint --without "$skip" | xargs -r -n 1 -P "$(nproc)" clang-tidy-16 -p build-lint --quiet >"$log" 2>&1 || status=1
 grep -vE '^[0-9]+ warnings? (generated|treated)|^Suppressed ' "$log" || true
 exit $status

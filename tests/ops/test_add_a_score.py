@@ -4,7 +4,6 @@ The copy is compiled with the build's own commands and precompiled header. A lin
 those of the files that read the list, so only these are compiled again.
 """
 
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,9 @@ SOURCE = Path(os.environ.get("ATTEND_SOURCE", Path(__file__).resolve().parents[2
 BUILD = Path(os.environ.get("ATTEND_BUILD", SOURCE / "build"))
 EXAMPLE = Path(__file__).resolve().parent / "add_a_score"
 LAYERS = ("base", "spec", "kernels", "ops")
+sys.path.insert(0, str(SOURCE / "tools"))
+from compilations import compilations  # noqa: E402
+
 READ_THE_LIST = ("attend/spec/mechanisms.cc", "attend/ops/composed_score.cc")
 
 USE = """
@@ -49,43 +51,41 @@ def add_to(copy):
 
 
 def units():
-    """(compile command, layer, source text) of each object of the layers below and with ops. The text is the source's own, or, in a unity
-    build, that which includes several sources."""
-    table = BUILD / "compile_commands.json"
-    assert table.is_file(), f"expected a build in {BUILD}"
-    for entry in json.loads(table.read_text()):
-        layer = re.match(r".*/attend_(\w+)\.dir/", str(BUILD / entry["output"]))
+    """(source, object, compile command, its directory, layer, text) of each object of the layers below and with ops. The text is the source's
+    own, or, in a unity build, that which includes several sources."""
+    for source, output, command, directory in compilations(BUILD):
+        layer = re.match(r".*/attend_(\w+)\.dir/", str(BUILD / output))
         if layer and layer[1] in LAYERS:
-            yield entry, layer[1], Path(entry["file"]).read_text()
+            yield source, str(BUILD / output), command, directory, layer[1], Path(source).read_text()
 
 
 @pytest.mark.skipif(not (BUILD / "CMakeFiles/attend_ops.dir").is_dir(), reason=f"no torch build in {BUILD}")
 def test_one_file_and_one_line(tmp_path):
     copy = tmp_path / "copy"
     add_to(copy)
-    objects, compilations, reads = [], [], set()
-    for entry, layer, text in units():
-        source = os.path.relpath(entry["file"], SOURCE)
+    objects, compilers, reads = [], [], set()
+    for file, built, command, directory, layer, text in units():
+        source = os.path.relpath(file, SOURCE)
         reading = {path for path in READ_THE_LIST if source == path or f'"{SOURCE / path}"' in text}
         if not reading:
-            objects.append(str(BUILD / entry["output"]))
+            objects.append(built)
             continue
         reads |= reading
         unit = copy / source if source in READ_THE_LIST else tmp_path / f"{layer}{len(objects)}.cc"
         if source not in READ_THE_LIST:
             unit.write_text(text.replace(f'"{SOURCE}/attend/', f'"{copy}/attend/'))
         output = str(tmp_path / unit.name) + ".o"
-        changed = re.sub(r" -o \S+", f" -o {output}", entry["command"]).replace(entry["file"], str(unit))
+        changed = re.sub(r" -o \S+", f" -o {output}", command).replace(file, str(unit))
         changed = changed.replace(f"-I{BUILD}/layers/{layer}", f"-I{copy}").replace(f"-I{BUILD}/generated", f"-I{copy}/generated")
         objects.append(output)
-        compilations.append(subprocess.Popen(changed, shell=True, cwd=entry["directory"]))
+        compilers.append(subprocess.Popen(changed, shell=True, cwd=directory))
     assert reads == set(READ_THE_LIST)
-    assert all(c.wait() == 0 for c in compilations)
+    assert all(c.wait() == 0 for c in compilers)
 
     import torch
 
     library, torch_libraries = tmp_path / "libattend_torch.so", os.path.join(os.path.dirname(torch.__file__), "lib")
-    compiler = next(units())[0]["command"].split()[0]
+    compiler = next(compilations(BUILD))[2].split()[0]
     subprocess.run([compiler, "-shared", "-fopenmp", "-o", str(library), *objects, f"-L{torch_libraries}", f"-Wl,-rpath,{torch_libraries}",
                     "-ltorch", "-ltorch_cpu", "-lc10", "-lhwy"], check=True)
     environment = {**os.environ, "ATTEND_LIBRARY": str(library), "PYTHONPATH": str(SOURCE / "python"), "OMP_NUM_THREADS": "1"}
