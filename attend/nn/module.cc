@@ -23,7 +23,7 @@ Tensor Normal(int64_t rows, int64_t columns, random::Stream& draw) {
   return out;
 }
 
-void FillBlock(Tensor block, const Init& init, random::Stream& draw) {
+void FillBlock(const Tensor& block, const Init& init, random::Stream& draw) {
   const int64_t rows = block.size(0), columns = block.dim() > 1 ? block.numel() / rows : 1;
   Tensor values;
   switch (init.kind) {
@@ -65,7 +65,7 @@ void Fill(const Tensor& parameter, const Init& init, random::Stream draw) {
       data.chunk(init.blocks)[1].fill_(1);
       return;
     default:
-      for (Tensor block : data.chunk(init.blocks)) FillBlock(block, init, draw);
+      for (const Tensor& block : data.chunk(init.blocks)) FillBlock(block, init, draw);
   }
 }
 

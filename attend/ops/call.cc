@@ -2,6 +2,8 @@
 
 #include <c10/util/irange.h>
 
+#include <initializer_list>
+
 namespace attend::ops {
 namespace {
 
@@ -21,14 +23,18 @@ void Read(const IValue& v, std::string& out) { out = v.toStringRef(); }
 void Read(const IValue& v, bool& out) { out = v.toBool(); }
 void Read(const IValue& v, double& out) { out = v.toDouble(); }
 
-constexpr size_t kTensors = 0
-#define ATTEND_TENSOR(name) +1
+constexpr size_t kTensors =
+    std::initializer_list<const char*>{
+#define ATTEND_TENSOR(name) #name,
 #include "attend/ops/call.def"
-    ;
-constexpr size_t kScalars = 0
-#define ATTEND_SCALAR(name, type, schema) +1
+    }
+        .size();
+constexpr size_t kScalars =
+    std::initializer_list<const char*>{
+#define ATTEND_SCALAR(name, type, schema) #name,
 #include "attend/ops/call.def"
-    ;
+    }
+        .size();
 
 constexpr const char* kCallSchema = ""
 #define ATTEND_TENSOR(name) "Tensor? " #name ", "

@@ -9,6 +9,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "attend/kernels/dropout.h"
@@ -75,6 +76,7 @@ Tensor ComposedDropout(const Tensor& x, const Tensor& row_keys, double p, int64_
   return at::where(factors == 0, at::zeros({}, exact), x.to(exact.dtype()) * factors).view_as(x);
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the dispatcher takes kernels with a SymInt by value
 Tensor OnMeta(const Tensor& x, const Tensor& row_keys, double p, int64_t, c10::SymInt, bool) {
   CheckDropout(x, row_keys, p);
   return at::empty_symint(x.sym_sizes(), x.options());
@@ -84,7 +86,7 @@ Tensor Dispatch(const Tensor& x, const Tensor& row_keys, double p, int64_t strea
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("attend::dropout", "")
                              .typed<Tensor(const Tensor&, const Tensor&, double, int64_t, c10::SymInt, bool)>();
-  return op.call(x, row_keys, p, stream, position_offset, locked);
+  return op.call(x, row_keys, p, stream, std::move(position_offset), locked);
 }
 
 // Linear in x, so its gradient is itself.
@@ -106,7 +108,7 @@ struct DropoutFunction : torch::autograd::Function<DropoutFunction> {
 Tensor WithGradient(const Tensor& x, const Tensor& row_keys, double p, int64_t stream, c10::SymInt position_offset, bool locked) {
   if (x.requires_grad() && at::GradMode::is_enabled()) return DropoutFunction::apply(x, row_keys, p, stream, position_offset, locked);
   const at::AutoDispatchBelowADInplaceOrView below;
-  return Dispatch(x, row_keys, p, stream, position_offset, locked);
+  return Dispatch(x, row_keys, p, stream, std::move(position_offset), locked);
 }
 
 }  // namespace

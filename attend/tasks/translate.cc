@@ -140,7 +140,7 @@ text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelD
   if (resuming) return text::LoadTokenizers(root);
   if (!options.train.init.empty()) {
     ExpectTextOf(options);
-    const text::Tokenizers tokenizers = text::LoadTokenizers(options.train.init);
+    text::Tokenizers tokenizers = text::LoadTokenizers(options.train.init);
     text::SaveTokenizers(tokenizers, root);
     progress.Note("tokenizers: those of " + options.train.init);
     return tokenizers;

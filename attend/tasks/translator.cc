@@ -49,7 +49,7 @@ Translator::Translator(std::shared_ptr<models::SequenceModel> model, text::Token
     : model_(std::move(model)), tokenizers_(std::move(tokenizers)), device_(device) {}
 
 std::vector<data::Side> Translator::Sides(double rate) const {
-  const auto side = [rate](const char* name, std::shared_ptr<const text::Tokenizer> tokenizer) {
+  const auto side = [rate](const char* name, const std::shared_ptr<const text::Tokenizer>& tokenizer) {
     data::Encode encode = [tokenizer, rate](std::string_view text, uint64_t key, std::vector<int32_t>& ids, std::vector<int32_t>* words) {
       const text::Encoding encoding = tokenizer->EncodeSampled(text, rate, key);
       ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());

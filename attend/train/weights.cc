@@ -41,7 +41,7 @@ void LoadTensors(const Path& path, const NamedTensors& into) {
   const data::Safetensors file(path);
   file.Verify();
   for (const auto& [name, tensor] : file.tensors())
-    if (!into.count(name)) throw UserError(path.string(), "the tensors of this model", "one more: " + name + " " + Shape(tensor.shape));
+    if (!into.contains(name)) throw UserError(path.string(), "the tensors of this model", "one more: " + name + " " + Shape(tensor.shape));
   for (const auto& [name, tensor] : into) {
     const data::Tensor& stored = file.Find(name);
     if (stored.shape != tensor.sizes().vec() || stored.type != TypeOf(tensor))

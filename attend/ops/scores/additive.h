@@ -30,7 +30,7 @@ struct ComposedScore<spec::Score::additive> {
 
   static at::Tensor Forward(const ScoreArgs& a) {
     if (HasKernel(a)) return KernelForward(a);
-    const at::Tensor out = at::empty({a.query.size(0), a.query.size(1), a.key.size(1)}, a.query.options());
+    at::Tensor out = at::empty({a.query.size(0), a.query.size(1), a.key.size(1)}, a.query.options());
     const at::Tensor v = Vectors(a);
     ForEachTile(a, [&](const Tile& tile, const at::Tensor& t) {
       at::Tensor to = tile.Of(out);
@@ -111,7 +111,7 @@ struct ComposedScore<spec::Score::additive> {
 
   static at::Tensor KernelForward(const ScoreArgs& a) {
     const Pointers p(a);
-    const at::Tensor out = at::empty({p.rows, p.number, p.keys}, a.query.options());
+    at::Tensor out = at::empty({p.rows, p.number, p.keys}, a.query.options());
     at::parallel_for(0, p.rows, 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; r++)
         for (int64_t n = 0; n < p.number; n++)
