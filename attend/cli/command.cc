@@ -1,7 +1,6 @@
 #include "attend/cli/command.h"
 
 #include <dlfcn.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -111,10 +110,9 @@ tasks::Runtime& LoadRuntime() {
   static tasks::Runtime* runtime = [] {
     // Sentences come in thousands of shapes, and a matrix product of a new shape is a new piece of generated code: torch (through
     // ideep) and oneDNN keep the last 1,024 each, a megabyte apiece, unless told otherwise before they are loaded. A few do: what is
-    // found again is found within a step. And each worker thread would have a heap of its own, never given back.
+    // found again is found within a step.
     setenv("LRU_CACHE_CAPACITY", "8", /*overwrite=*/0);
     setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32", /*overwrite=*/0);
-    mallopt(M_ARENA_MAX, 1);
     // Beside the program in a build, in ../lib when installed: the program's run path names both.
     void* library = dlopen("libattend_torch.so", RTLD_NOW | RTLD_GLOBAL);
     if (!library) throw SystemError("[torch] expected libattend_torch.so beside the program or in ../lib; found " + std::string(dlerror()));

@@ -24,15 +24,104 @@ static_assert(kLinearPanel % kColumns == 0);
 constexpr int kTileRows = HWY_TARGET <= HWY_AVX3 ? 12 : 6;
 // Elements of x that are laid out at once: what a second-level cache of 1 MiB holds beside two panels.
 constexpr int64_t kChunk = 192 * 1024;
+// Inputs whose products are summed in registers before the sums go to y and back: bounds what a panel takes of that cache.
+constexpr int64_t kDepth = 1024;
+// Elements of a weight that are laid out at once where it comes as it lies: what the last cache holds.
+constexpr int64_t kGroup = 1024 * 1024;
 
-// x (inputs, kRows), w: a tile's columns of a panel. addend null or at the tile's first element, like y. `next` is fetched for later: the
-// weights are larger than a cache, and a panel's way there would be waited for.
+// Inputs that LayOut takes of one row after the other, and fetches for later: whole lines, and few enough to stay in the first cache.
+constexpr int64_t kStrip = 128;
+// The same where a matrix lies by columns: what lies beside the columns taken is still in the first cache when its turn comes.
+constexpr int64_t kFewColumns = 16;
+
+// to[k * width + i] = m(i, k) for i < n, k in [from, end).
+void LayOut(Matrix m, int64_t n, int64_t from, int64_t end, int64_t width, float* HWY_RESTRICT to) {
+  int64_t k = from;
+#if HWY_TARGET != HWY_SCALAR
+  constexpr hn::FixedTag<float, 4> d;
+  if (m.column == 1 && n >= 4) {
+    for (const int64_t fours = end - (end - from) % 4; k < fours;) {
+      const int64_t begin = k, until = std::min(fours, k + kStrip);
+      for (int64_t i = 0; i < n; i += 4) {
+        const int64_t at = std::min(i, n - 4);  // the last four rows may be had twice
+        const float *r0 = m.data + at * m.row, *r1 = r0 + m.row, *r2 = r1 + m.row, *r3 = r2 + m.row;
+        float* there = to + at;
+        for (k = begin; k < until; k += 4) {
+          if (k % 16 == 0)
+            for (const float* r : {r0, r1, r2, r3}) __builtin_prefetch(r + k + kStrip, 0, 2);
+          const auto a = hn::LoadU(d, r0 + k), b = hn::LoadU(d, r1 + k), c = hn::LoadU(d, r2 + k), e = hn::LoadU(d, r3 + k);
+          const auto ab0 = hn::InterleaveLower(d, a, b), ab1 = hn::InterleaveUpper(d, a, b), ce0 = hn::InterleaveLower(d, c, e),
+                     ce1 = hn::InterleaveUpper(d, c, e);
+          hn::StoreU(hn::ConcatLowerLower(d, ce0, ab0), d, there + k * width);
+          hn::StoreU(hn::ConcatUpperUpper(d, ce0, ab0), d, there + (k + 1) * width);
+          hn::StoreU(hn::ConcatLowerLower(d, ce1, ab1), d, there + (k + 2) * width);
+          hn::StoreU(hn::ConcatUpperUpper(d, ce1, ab1), d, there + (k + 3) * width);
+        }
+      }
+    }
+  } else if (m.row == 1 && n >= 4) {
+    for (; k < end; k++) {
+      const float* column = m.data + k * m.column;
+      for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(column + kFewColumns * m.column + i, 0, 2);
+      for (int64_t i = 0; i < n; i += 4) {
+        const int64_t at = std::min(i, n - 4);
+        hn::StoreU(hn::LoadU(d, column + at), d, to + k * width + at);
+      }
+    }
+  }
+#endif
+  for (; k < end; k++)
+    for (int64_t i = 0; i < n; i++) to[k * width + i] = m.data[i * m.row + k * m.column];
+}
+
+// f(from, end) for shares of the inputs that are to be laid out one after the other.
+template <class F>
+void Shares(const Matrix& m, int64_t inputs, const F& f) {
+  if (m.row != 1) return f(int64_t{0}, inputs);
+  for (int64_t k = 0; k < inputs; k += kFewColumns) f(k, std::min(inputs, k + kFewColumns));
+}
+
+// Panels [begin, end) of inputs [from, to) -> (end - begin, to - from, kLinearPanel).
+void Panels(Matrix weight, int64_t outputs, int64_t from, int64_t to, int64_t begin, int64_t end, float* packed) {
+  const int64_t inputs = to - from;
+  Shares(weight, inputs, [&](int64_t k, int64_t until) {
+    for (int64_t p = begin; p < end; p++) {
+      const int64_t n = std::min(kLinearPanel, outputs - p * kLinearPanel);
+      float* panel = packed + (p - begin) * inputs * kLinearPanel;
+      if (n < kLinearPanel) std::fill_n(panel + k * kLinearPanel, (until - k) * kLinearPanel, 0.0f);
+      LayOut({weight.data + p * kLinearPanel * weight.row + from * weight.column, weight.row, weight.column}, n, k, until, kLinearPanel,
+             panel);
+    }
+  });
+}
+
+// x (inputs, kRows), w: a tile's columns of a panel. The sums begin with `start`, or 0 where it is null; addend null, or at the tile's
+// first element, like start and y. `next` is fetched for later: the weights are larger than a cache, and a panel's way there would be
+// waited for.
 template <int kRows>
-void Tile(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, const float* next, int64_t inputs, int64_t columns, const float* addend,
-          int64_t addend_stride, float* y, int64_t y_stride) {
+void Tile(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, const float* next, int64_t inputs, int64_t columns, const float* start,
+          const float* addend, int64_t addend_stride, float* y, int64_t y_stride) {
   V sum0[kRows], sum1[kRows];
+  HWY_ALIGN float row[kColumns];
+  const bool whole = columns >= kColumns;
+  if (!start) {
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; i++) sum0[i] = sum1[i] = hn::Zero(df);
+    for (int i = 0; i < kRows; i++) sum0[i] = sum1[i] = hn::Zero(df);
+  } else if (whole) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) {
+      sum0[i] = hn::LoadU(df, start + i * y_stride);
+      sum1[i] = hn::LoadU(df, start + i * y_stride + kLanes);
+    }
+  } else {
+    std::fill_n(row, kColumns, 0.0f);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; i++) {
+      std::copy_n(start + i * y_stride, columns, row);
+      sum0[i] = hn::Load(df, row);
+      sum1[i] = hn::Load(df, row + kLanes);
+    }
+  }
   for (int64_t k = 0; k < inputs; k++) {
     if constexpr (kRows > 3) {  // with few rows memory is busy as it is
       __builtin_prefetch(next + k * kLinearPanel, 0, 2);
@@ -46,7 +135,7 @@ void Tile(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, const float*
       sum1[i] = hn::MulAdd(xi, w1, sum1[i]);
     }
   }
-  if (columns >= kColumns) {
+  if (whole) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; i++) {
       const float* a = addend + i * addend_stride;
@@ -55,7 +144,6 @@ void Tile(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, const float*
     }
     return;
   }
-  HWY_ALIGN float row[kColumns];
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; i++) {
     hn::Store(sum0[i], df, row);
@@ -64,7 +152,8 @@ void Tile(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, const float*
   }
 }
 
-using TileFunction = void (*)(const float*, const float*, const float*, int64_t, int64_t, const float*, int64_t, float*, int64_t);
+using TileFunction = void (*)(const float*, const float*, const float*, int64_t, int64_t, const float*, const float*, int64_t, float*,
+                              int64_t);
 
 template <int... kIndex>
 constexpr TileFunction TileOf(int64_t rows, std::integer_sequence<int, kIndex...>) {
@@ -72,61 +161,107 @@ constexpr TileFunction TileOf(int64_t rows, std::integer_sequence<int, kIndex...
   return kTiles[rows - 1];
 }
 
-void Rows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, const float* packed, int64_t outputs, const float* addend,
-          int64_t addend_stride, int64_t begin, int64_t end, float* y, int64_t y_stride) {
-  static thread_local std::vector<float> laid_out;
-  const int64_t chunks = (rows * inputs + kChunk - 1) / kChunk, most = (rows + chunks - 1) / std::max<int64_t>(chunks, 1);
+// Storage that a thread keeps.
+float* AtLeast(std::vector<float>& buffer, int64_t size) {
+  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(static_cast<size_t>(size));
+  return buffer.data();
+}
+
+// Panels [begin, end) of the product, of inputs [from, to) only. packed: panel `begin` of them, the next `stride` floats further.
+void Block(Matrix x, int64_t rows, int64_t from, int64_t to, const float* packed, int64_t stride, int64_t outputs, bool continued,
+           const float* addend, int64_t addend_stride, int64_t begin, int64_t end, float* y, int64_t y_stride) {
+  static thread_local std::vector<float> buffer;
+  const int64_t inputs = to - from, chunks = std::max<int64_t>(1, (rows * inputs + kChunk - 1) / kChunk),
+                most = (rows + chunks - 1) / chunks;
   for (int64_t chunk = 0; chunk < rows; chunk += most) {
     const int64_t here = std::min(most, rows - chunk), blocks = (here + kTileRows - 1) / kTileRows;
     const auto first = [&](int64_t block) { return here * block / blocks; };
-    laid_out.resize(std::max(laid_out.size(), static_cast<size_t>(here * inputs)));
-    for (int64_t b = 0; b < blocks; b++) {
-      const int64_t from = first(b), n = first(b + 1) - from;
-      float* to = laid_out.data() + from * inputs;
-      const float* top = x + (chunk + from) * x_stride;
-      for (int64_t k = 0; k < inputs; k++)
-        for (int64_t i = 0; i < n; i++) to[k * n + i] = top[i * x_stride + k];
-    }
+    float* laid_out = AtLeast(buffer, here * inputs);
+    Shares(x, inputs, [&](int64_t k, int64_t until) {
+      for (int64_t b = 0; b < blocks; b++) {
+        const int64_t row = first(b), n = first(b + 1) - row;
+        LayOut({x.data + (chunk + row) * x.row + from * x.column, x.row, x.column}, n, k, until, n, laid_out + row * inputs);
+      }
+    });
     for (int64_t p = begin; p < end; p++)
       for (int64_t b = 0; b < blocks; b++) {
-        const int64_t from = first(b), row = chunk + from;
-        const TileFunction tile = TileOf(first(b + 1) - from, std::make_integer_sequence<int, kTileRows>());
+        const int64_t at = first(b), row = chunk + at;
+        const TileFunction tile = TileOf(first(b + 1) - at, std::make_integer_sequence<int, kTileRows>());
         for (int64_t c = 0; c < kLinearPanel; c += kColumns) {
           const int64_t column = p * kLinearPanel + c;
           if (column >= outputs) break;
-          const float* w = packed + p * inputs * kLinearPanel + c;
-          tile(laid_out.data() + from * inputs, w, w + (p + 1 < end ? inputs * kLinearPanel : 0), inputs, outputs - column,
-               addend ? addend + row * addend_stride + column : nullptr, addend_stride, y + row * y_stride + column, y_stride);
+          const float* w = packed + (p - begin) * stride + c;
+          float* out = y + row * y_stride + column;
+          tile(laid_out + at * inputs, w, w + (p + 1 < end ? stride : 0), inputs, outputs - column, continued ? out : nullptr,
+               addend ? addend + row * addend_stride + column : nullptr, addend_stride, out, y_stride);
         }
       }
   }
 }
 
+// f(from, to) for each share of the inputs, at least once.
+template <class F>
+void Depths(int64_t inputs, const F& f) {
+  const int64_t shares = std::max<int64_t>(1, (inputs + kDepth - 1) / kDepth);
+  for (int64_t s = 0; s < shares; s++) f(inputs * s / shares, inputs * (s + 1) / shares);
+}
+
+void Packed(Matrix x, int64_t rows, int64_t inputs, const float* packed, int64_t outputs, const float* addend, int64_t addend_stride,
+            int64_t begin, int64_t end, float* y, int64_t y_stride) {
+  Depths(inputs, [&](int64_t from, int64_t to) {
+    Block(x, rows, from, to, packed + (begin * inputs + from) * kLinearPanel, inputs * kLinearPanel, outputs, from > 0,
+          from > 0 ? nullptr : addend, addend_stride, begin, end, y, y_stride);
+  });
+}
+
+void AsItLies(Matrix x, int64_t rows, int64_t inputs, Matrix weight, int64_t outputs, const float* addend, int64_t addend_stride,
+              int64_t begin, int64_t end, float* y, int64_t y_stride) {
+  static thread_local std::vector<float> buffer;
+  Depths(inputs, [&](int64_t from, int64_t to) {
+    const int64_t stride = (to - from) * kLinearPanel, most = std::max<int64_t>(1, kGroup / std::max<int64_t>(stride, 1));
+    for (int64_t p = begin; p < end; p += most) {
+      const int64_t last = std::min(end, p + most);
+      float* packed = AtLeast(buffer, (last - p) * stride);
+      Panels(weight, outputs, from, to, p, last, packed);
+      Block(x, rows, from, to, packed, stride, outputs, from > 0, from > 0 ? nullptr : addend, addend_stride, p, last, y, y_stride);
+    }
+  });
+}
+
 }  // namespace linear
-void PackedLinearRows(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, const float* packed, int64_t outputs,
-                      const float* addend, int64_t addend_stride, int64_t begin, int64_t end, float* y, int64_t y_stride) {
-  linear::Rows(x, x_stride, rows, inputs, packed, outputs, addend, addend_stride, begin, end, y, y_stride);
+
+void PackPanels(Matrix weight, int64_t outputs, int64_t inputs, int64_t begin, int64_t end, float* packed) {
+  linear::Panels(weight, outputs, 0, inputs, begin, end, packed + begin * inputs * kLinearPanel);
+}
+void PackedRows(Matrix x, int64_t rows, int64_t inputs, const float* packed, int64_t outputs, const float* addend, int64_t addend_stride,
+                int64_t begin, int64_t end, float* y, int64_t y_stride) {
+  linear::Packed(x, rows, inputs, packed, outputs, addend, addend_stride, begin, end, y, y_stride);
+}
+void Rows(Matrix x, int64_t rows, int64_t inputs, Matrix weight, int64_t outputs, const float* addend, int64_t addend_stride, int64_t begin,
+          int64_t end, float* y, int64_t y_stride) {
+  linear::AsItLies(x, rows, inputs, weight, outputs, addend, addend_stride, begin, end, y, y_stride);
 }
 }  // namespace attend::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace attend::kernels {
-HWY_EXPORT(PackedLinearRows);
+HWY_EXPORT(PackPanels);
+HWY_EXPORT(PackedRows);
+HWY_EXPORT(Rows);
 
-void PackLinear(const float* weight, int64_t stride, int64_t outputs, int64_t inputs, float* packed) {
-  for (int64_t p = 0; p < LinearPanels(outputs); p++) {
-    const int64_t n = std::min(kLinearPanel, outputs - p * kLinearPanel);
-    float* panel = packed + p * inputs * kLinearPanel;
-    for (int64_t k = 0; k < inputs; k++)
-      for (int64_t j = 0; j < kLinearPanel; j++) panel[k * kLinearPanel + j] = j < n ? weight[(p * kLinearPanel + j) * stride + k] : 0.0f;
-  }
+void PackLinear(Matrix weight, int64_t outputs, int64_t inputs, int64_t begin, int64_t end, float* packed) {
+  HWY_DYNAMIC_DISPATCH(PackPanels)(weight, outputs, inputs, begin, end, packed);
 }
 
-void PackedLinear(const float* x, int64_t x_stride, int64_t rows, int64_t inputs, const float* packed, int64_t outputs, const float* addend,
-                  int64_t addend_stride, int64_t begin, int64_t end, float* y, int64_t y_stride) {
-  HWY_DYNAMIC_DISPATCH(PackedLinearRows)
-  (x, x_stride, rows, inputs, packed, outputs, addend, addend_stride, begin, end, y, y_stride);
+void PackedLinear(Matrix x, int64_t rows, int64_t inputs, const float* packed, int64_t outputs, const float* addend, int64_t addend_stride,
+                  int64_t begin, int64_t end, float* y, int64_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(PackedRows)(x, rows, inputs, packed, outputs, addend, addend_stride, begin, end, y, y_stride);
+}
+
+void Linear(Matrix x, int64_t rows, int64_t inputs, Matrix weight, int64_t outputs, const float* addend, int64_t addend_stride,
+            int64_t begin, int64_t end, float* y, int64_t y_stride) {
+  HWY_DYNAMIC_DISPATCH(Rows)(x, rows, inputs, weight, outputs, addend, addend_stride, begin, end, y, y_stride);
 }
 }  // namespace attend::kernels
 #endif

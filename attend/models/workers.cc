@@ -22,7 +22,10 @@ struct Workers::State {
   std::vector<std::thread> threads;
 
   void Loop() {
-    at::get_num_threads();  // torch's own initialisation of this thread, which would otherwise come later and undo what follows
+    // Torch initialises the number of each new thread once in every library that uses it: all of that here, where it would otherwise
+    // come later and undo what follows.
+    at::get_num_threads();
+    at::internal::lazy_init_num_threads();
     at::set_num_threads(1);
     std::unique_lock lock(mutex);
     ready++;

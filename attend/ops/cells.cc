@@ -150,13 +150,13 @@ struct Sequence : torch::autograd::Function<Sequence> {
     Tensor states = at::empty({steps, rows, size}, options);
     Tensor cells = c0.defined() ? at::empty({steps, rows, size}, options) : Tensor();
     const Tensor saved = keep ? at::empty({steps, rows, SavedBlocks(cell) * size}, options) : Tensor();
-    const Tensor w = Operand(weight);
+    RepeatedLinear recurrent(Operand(weight));
     Tensor u = at::empty({rows, gates}, options);
     Tensor h = h0, c = c0;
     for (int64_t k = 0; k < steps; k++) {
       const int64_t t = reverse ? steps - 1 - k : k;
       const Tensor xt = x[t];
-      AddLinear(u, cell == Cell::gru ? bias : xt, Operand(h), w);
+      recurrent.Add(u, cell == Cell::gru ? bias : xt, Operand(h));
       const Tensor ht = states[t], ct = cells.defined() ? cells[t] : Tensor();
       ForwardStep(cell, rows, size, Data(xt), Data(u), Data(h), Data(c), active.defined() ? active[t].data_ptr<uint8_t>() : nullptr,
                   Data(ht), Data(ct), saved.defined() ? saved.data_ptr<float>() + t * rows * SavedBlocks(cell) * size : nullptr);
@@ -179,7 +179,8 @@ struct Sequence : torch::autograd::Function<Sequence> {
     const auto kept = ctx->get_saved_variables();
     const Tensor &saved = kept[0], &states = kept[1], &cells = kept[2], &h0 = kept[3], &c0 = kept[4], &weight = kept[5], &active = kept[6];
     const int64_t steps = states.size(0), rows = states.size(1), size = states.size(2), gates = weight.size(0);
-    const Tensor dstates = grads[0].contiguous(), w = Operand(weight);
+    const Tensor dstates = grads[0].contiguous();
+    RepeatedLinear backward(Operand(weight).t());
     Tensor dh = grads[1].clone(), dc = c0.defined() ? grads[2].clone() : Tensor();
     const Tensor du = at::empty({steps, rows, gates}, states.options());
     const Tensor dx = cell == Cell::gru ? at::empty_like(du) : du;
@@ -191,7 +192,7 @@ struct Sequence : torch::autograd::Function<Sequence> {
       const Tensor dut = du[t], dxt = dx[t];
       BackwardStep(cell, rows, size, Data(dh), Data(dc), saved.data_ptr<float>() + t * rows * SavedBlocks(cell) * size, Data(h), Data(c),
                    active.defined() ? active[t].data_ptr<uint8_t>() : nullptr, Data(dxt), Data(dut), Data(dh_in), Data(dc_in));
-      AddProduct(dh, dh_in, Operand(dut), w);
+      backward.Add(dh, dh_in, Operand(dut));
       if (dc.defined()) std::swap(dc, dc_in);
     }
     Tensor dweight, dbias;

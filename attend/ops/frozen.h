@@ -2,13 +2,15 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <memory>
 #include <vector>
+
+#include "attend/ops/packed_weight.h"
 
 namespace attend::ops {
 
 // Says that the values of these weights stay as they are while this object lives. Outside of gradient mode, exact products with a
-// frozen float matrix on the CPU read a copy of it laid out for them (kernels/linear.h), made at the first product: faster, and each
-// row of a result has the same bits alone and in any batch. Process-wide and thread-safe.
+// frozen float matrix on the CPU read a copy of it laid out for them, made at the first product. Process-wide and thread-safe.
 class FrozenWeights {
  public:
   explicit FrozenWeights(const std::vector<at::Tensor>& weights);
@@ -20,11 +22,7 @@ class FrozenWeights {
   std::vector<at::Tensor> weights_;
 };
 
-// out (M, N) = addend (M, N) or (N) or undefined + x (M, K) weightᵀ, weight (N, K), when `weight` is frozen and no gradient is recorded;
-// otherwise nothing is done and false returned.
-bool AddFrozenLinear(const at::Tensor& out, const at::Tensor& addend, const at::Tensor& x, const at::Tensor& weight);
-
-// Whether AddFrozenLinear would do it.
-bool Frozen(const at::Tensor& weight);
+// The copy, when `weight` is frozen and no gradient is recorded; otherwise null.
+std::shared_ptr<const PackedWeight> FrozenCopy(const at::Tensor& weight);
 
 }  // namespace attend::ops

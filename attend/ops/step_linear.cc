@@ -7,7 +7,6 @@
 #include <ATen/ops/empty.h>
 
 #include "attend/ops/first_derivative.h"
-#include "attend/ops/frozen.h"
 #include "attend/ops/optional.h"
 #include "attend/ops/products.h"
 
@@ -20,6 +19,8 @@ using torch::autograd::variable_list;
 
 // What the uses of one weight leave behind in the backward pass.
 struct Uses : torch::CustomClassHolder {
+  explicit Uses(const Tensor& weight) : forward(weight), backward(weight.t()) {}
+  RepeatedLinear forward, backward;
   std::vector<Tensor> x, dy;      // operands
   std::vector<Tensor> biased_dy;  // of the uses without an addend: only these see the bias
 };
@@ -48,13 +49,10 @@ struct Anchor : torch::autograd::Function<Anchor> {
   }
 };
 
-// weight: the operand.
-Tensor Apply(const Tensor& x, const Tensor& addend, const Tensor& weight, const Tensor& bias) {
-  const Tensor& added = addend.defined() ? addend : bias;
-  if (!added.defined() && !Frozen(weight)) return Product(x, weight.t());
-  Tensor out = at::empty({x.size(0), weight.size(0)}, (added.defined() ? added : x).options().requires_grad(false));
-  AddLinear(out, added, x, weight);
-  return out;
+// For a product with x: float where operands are rounded.
+Tensor Output(const Tensor& x, const Tensor& weight) {
+  const auto type = x.scalar_type() == at::kBFloat16 ? at::kFloat : x.scalar_type();
+  return at::empty({x.size(0), weight.size(0)}, x.options().requires_grad(false).dtype(type));
 }
 
 struct Use : torch::autograd::Function<Use> {
@@ -65,7 +63,9 @@ struct Use : torch::autograd::Function<Use> {
     ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
     ctx->saved_data["addend"] = addend.has_value();
     ctx->saved_data["bias"] = bias.has_value();
-    return Apply(x, Undefined(addend), weight, Undefined(bias));
+    Tensor out = Output(x, weight);
+    uses->forward.Add(out, Undefined(addend ? addend : bias), x);
+    return out;
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     ExpectFirstDerivative("step_linear");
@@ -81,7 +81,10 @@ struct Use : torch::autograd::Function<Use> {
       if (!addend && ctx->saved_data["bias"].toBool()) uses->biased_dy.push_back(dy);
     }
     Tensor dx;
-    if (ctx->needs_input_grad(0)) dx = Product(operand, saved[1]);
+    if (ctx->needs_input_grad(0)) {
+      dx = Output(operand, saved[1].t());
+      UsesOf(ctx)->backward.Add(dx, {}, operand);
+    }
     return {dx, addend ? dy : Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
@@ -93,17 +96,22 @@ StepLinear::StepLinear(const Tensor& weight, const Tensor& bias) : weight_(weigh
     weight_ = Operand(weight);
     return;
   }
-  auto uses = c10::make_intrusive<Uses>();
-  anchor_ = Anchor::apply(weight, Optional(bias), uses);
-  uses_ = uses;
   // The uses see the values only: their gradient goes through the anchor.
   weight_ = Operand(weight.detach());
   if (bias.defined()) bias_ = bias.detach();
+  auto uses = c10::make_intrusive<Uses>(weight_);
+  anchor_ = Anchor::apply(weight, Optional(bias), uses);
+  uses_ = uses;
 }
 
 Tensor StepLinear::operator()(const Tensor& x, const Tensor& addend) const {
   if (!anchor_.defined()) {
-    if (!at::GradMode::is_enabled()) return Apply(Operand(x), addend, weight_, bias_);
+    if (!at::GradMode::is_enabled()) {
+      const Tensor operand = Operand(x);
+      Tensor out = Output(operand, weight_);
+      AddLinear(out, addend.defined() ? addend : bias_, operand, weight_);
+      return out;
+    }
     return addend.defined() ? addend + Linear(x, weight_) : Linear(x, weight_, bias_);
   }
   return Use::apply(x, Optional(addend), anchor_, weight_, Optional(bias_), c10::static_intrusive_pointer_cast<Uses>(uses_));

@@ -37,8 +37,8 @@ Probe Try(bool onednn) {
 }  // namespace
 
 std::string ChooseMatrixProducts(train::Precision precision) {
-  // The choice rests on what kind of CPU this is, not on the timing, which differs from run to run: the same machine must always
-  // take the same path for the same bits.
+  // For what torch itself multiplies: bfloat16 products and the batched ones of attention. The choice rests on what kind of CPU this is,
+  // not on the timing, which differs from run to run: the same machine must always take the same path for the same bits.
   static const bool onednn = [] {
     if (__builtin_cpu_is("intel")) return false;
     return Try(true).error < 4e-6;
@@ -51,7 +51,7 @@ std::string ChooseMatrixProducts(train::Precision precision) {
            (instructions ? "" : "; this CPU has no instructions for it, so it is slower than fp32");
   }
   ops::UseProducts(ops::Products::exact);
-  return onednn ? "exact single precision through oneDNN" : "exact single precision through torch's default (MKL)";
+  return "exact single precision";
 }
 
 }  // namespace attend::tasks

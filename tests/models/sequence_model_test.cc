@@ -2,13 +2,10 @@
 
 #include <torch/torch.h>
 
-#include <atomic>
 #include <map>
 #include <set>
 #include <string>
-#include <thread>
 
-#include "attend/models/workers.h"
 #include "gtest/gtest.h"
 
 namespace attend::models {
@@ -333,46 +330,6 @@ TEST(Decode, RowsContinueTheirParents) {
       EXPECT_NEAR(sum, 1, 1e-6);
     }
   }
-}
-
-TEST(Workers, EachTaskRunsOnceAndTheFirstErrorIsThrown) {
-  for (int count : {1, 2, 5}) {
-    Workers workers(count);
-    EXPECT_EQ(workers.count(), count);
-    for (int64_t tasks : {0, 1, 2, 100}) {
-      std::vector<std::atomic<int>> calls(static_cast<size_t>(tasks));
-      workers.Run(tasks, [&](int64_t k) { calls[static_cast<size_t>(k)]++; });
-      for (const auto& c : calls) EXPECT_EQ(c, 1);
-    }
-    std::atomic<int> finished = 0;
-    try {
-      workers.Run(8, [&](int64_t k) {
-        if (k == 3 || k == 6) throw UserError("task", "nothing", std::to_string(k));
-        finished++;
-      });
-      FAIL();
-    } catch (const UserError& e) {
-      EXPECT_STREQ(e.what(), "[task] expected nothing; found 3");
-    }
-    EXPECT_EQ(finished, 6);
-    workers.Run(1, [&](int64_t) { finished++; });  // goes on after an error
-    EXPECT_EQ(finished, 7);
-  }
-}
-
-TEST(Workers, GradientModeIsTheCallersAndLinearAlgebraHasOneThread) {
-  const int before = at::get_num_threads();
-  Workers workers(2);
-  for (bool grad : {true, false}) {
-    const at::AutoGradMode mode(grad);
-    std::atomic<int> same = 0;
-    workers.Run(4, [&](int64_t) { same += at::GradMode::is_enabled() == grad && at::get_num_threads() == 1; });
-    EXPECT_EQ(same, 4);
-  }
-  EXPECT_EQ(at::get_num_threads(), before);
-  int elsewhere = 0;
-  std::thread([&] { elsewhere = at::get_num_threads(); }).join();
-  EXPECT_EQ(elsewhere, before);  // other threads of the program too
 }
 
 }  // namespace

@@ -35,8 +35,8 @@ TEST_F(Freezing, EveryUseOfTheWeightReadsTheCopy) {
   };
   const std::vector<Tensor> before = uses();
   std::optional<FrozenWeights> frozen(std::in_place, std::vector<Tensor>{w, bias});
-  EXPECT_TRUE(Frozen(w));
-  EXPECT_FALSE(Frozen(bias));
+  EXPECT_TRUE(FrozenCopy(w));
+  EXPECT_FALSE(FrozenCopy(bias));
   const std::vector<Tensor> during = uses();
   // The promise is broken on purpose: only the copy still has the values.
   const Tensor values = w.clone();
@@ -50,7 +50,7 @@ TEST_F(Freezing, EveryUseOfTheWeightReadsTheCopy) {
     EXPECT_TRUE(torch::equal(during[i], copied[i]));
   }
   frozen.reset();
-  EXPECT_FALSE(Frozen(w));
+  EXPECT_FALSE(FrozenCopy(w));
   w.zero_();
   EXPECT_TRUE(torch::equal(Linear(h, w), torch::zeros({rows, 3 * size})));
 }
@@ -59,20 +59,20 @@ TEST_F(Freezing, AWeightOfTwoOwnersStaysFrozenForTheLast) {
   const Tensor w = torch::randn({3, 4});
   std::optional<FrozenWeights> one(std::in_place, std::vector<Tensor>{w, w}), two(std::in_place, std::vector<Tensor>{w});
   one.reset();
-  EXPECT_TRUE(Frozen(w));
+  EXPECT_TRUE(FrozenCopy(w));
   two.reset();
-  EXPECT_FALSE(Frozen(w));
+  EXPECT_FALSE(FrozenCopy(w));
 }
 
 TEST_F(Freezing, GradientsOtherPrecisionsAndOtherLayoutsTakeTheUsualPath) {
   const Tensor w = torch::randn({6, 4}), wide = w.to(at::kDouble), turned = torch::randn({4, 6}).t();
   const FrozenWeights frozen({w, wide, turned});
-  EXPECT_TRUE(Frozen(w));
-  EXPECT_FALSE(Frozen(wide));
-  EXPECT_FALSE(Frozen(turned));
+  EXPECT_TRUE(FrozenCopy(w));
+  EXPECT_FALSE(FrozenCopy(wide));
+  EXPECT_FALSE(FrozenCopy(turned));
   const c10::InferenceMode off(false);
   const at::AutoGradMode gradients(true);
-  EXPECT_FALSE(Frozen(w));
+  EXPECT_FALSE(FrozenCopy(w));
 }
 
 TEST_F(Freezing, NoRows) {

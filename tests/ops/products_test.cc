@@ -38,7 +38,7 @@ TEST_F(RoundedProducts, OperandsAndResultAreRoundedSumsAreNot) {
   EXPECT_TRUE(torch::equal(Linear(x, w, bias), y + bias));
   EXPECT_TRUE(torch::equal(Product(Operand(x), Operand(w).t()), y));
   Tensor out = torch::empty({7, 5});
-  AddProduct(out, bias, Operand(x), Operand(w).t());
+  AddLinear(out, bias, Operand(x), Operand(w));
   EXPECT_TRUE(torch::equal(out, y + bias));
 }
 
@@ -101,6 +101,83 @@ TEST_F(RoundedProducts, WithoutGradients) {
   const StepLinear step(w, b);
   EXPECT_TRUE(torch::equal(step(x), Linear(x, w, b)));
   EXPECT_TRUE(torch::equal(step(x, add), Linear(x, w) + add));
+}
+
+// Single precision: each product is this library's own.
+
+// Sums of n terms in single precision against a double result: relative to its norm.
+double Bound(int64_t n) { return static_cast<double>(n + 1) * 6e-8; }
+
+double Error(const Tensor& found, const Tensor& exact) { return ((found.to(at::kDouble) - exact).norm() / exact.norm()).item<double>(); }
+
+TEST(Products, LinearAndItsGradientsAreThoseOfTorch) {
+  torch::manual_seed(1);
+  for (bool bias : {false, true})
+    for (bool turned : {false, true}) {  // operands that do not lie by rows
+      Tensor x = torch::randn({7, 5, 70}), w = torch::randn({33, 70}), b = torch::randn({33}), dy = torch::randn({7, 5, 33});
+      if (turned) {
+        x = x.transpose(0, 2).contiguous().transpose(0, 2);
+        w = w.t().contiguous().t();
+        dy = dy.transpose(0, 1).contiguous().transpose(0, 1);
+      }
+      const auto run = [&](at::ScalarType type, auto linear) {
+        std::vector<Tensor> in = {x.to(type).requires_grad_(), w.to(type).requires_grad_()};
+        if (bias) in.push_back(b.to(type).requires_grad_());
+        const Tensor y = linear(in[0], in[1], bias ? in[2] : Tensor());
+        std::vector<Tensor> out = torch::autograd::grad({y}, in, {dy.to(type)});
+        out.push_back(y);
+        return out;
+      };
+      const auto found = run(at::kFloat, [](auto&&... a) { return Linear(a...); });
+      const auto exact = run(at::kDouble, [](auto&&... a) { return torch::linear(a...); });
+      ASSERT_EQ(found.size(), exact.size());
+      for (size_t i = 0; i < found.size(); i++) {
+        EXPECT_EQ(found[i].sizes(), exact[i].sizes());
+        EXPECT_LE(Error(found[i], exact[i]), Bound(70)) << "tensor " << i << (bias ? ", bias" : "") << (turned ? ", turned" : "");
+      }
+    }
+}
+
+TEST(Products, LinearOfWhatNeedsNoGradient) {
+  torch::manual_seed(1);
+  const Tensor x = torch::randn({4, 9}).requires_grad_(), w = torch::randn({3, 9}), dy = torch::randn({4, 3});
+  EXPECT_LE(Error(torch::autograd::grad({Linear(x, w)}, {x}, {dy})[0], dy.to(at::kDouble).mm(w.to(at::kDouble))), Bound(3));
+  EXPECT_FALSE(Linear(x.detach(), w).requires_grad());
+  const Tensor none = Linear(torch::empty({0, 9}), w, torch::zeros({3}));
+  EXPECT_EQ(none.sizes(), at::IntArrayRef({0, 3}));
+}
+
+TEST(Products, ASecondDerivativeOfLinearIsRefused) {
+  const Tensor x = torch::randn({4, 9}).requires_grad_(), w = torch::randn({3, 9}).requires_grad_();
+  EXPECT_ANY_THROW(torch::autograd::grad({Linear(x, w).square().sum()}, {x}, {}, true, true));
+}
+
+TEST(Products, TheSameBitsWhateverTheThreadsTheBatchAndTheLayout) {
+  torch::manual_seed(1);
+  const Tensor x = torch::randn({130, 1500}), w = torch::randn({300, 1500}), add = torch::randn({130, 300});
+  const auto with = [&](const Tensor& weight) {
+    Tensor out = torch::empty({130, 300});
+    AddOwnLinear(out, add, x, weight);
+    return out;
+  };
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const Tensor one = with(w);
+  EXPECT_LE(Error(one, x.to(at::kDouble).mm(w.to(at::kDouble).t()) + add), Bound(1500));
+  for (int n : {1, 2, 3}) {
+    at::set_num_threads(n);
+    EXPECT_TRUE(torch::equal(with(w), one)) << n;
+    EXPECT_TRUE(torch::equal(with(w.t().contiguous().t()), one)) << n;
+    for (bool lasting : {false, true}) {
+      Tensor out = add.clone();
+      PackedWeight(w, lasting).AddLinear(out, out, x);
+      EXPECT_TRUE(torch::equal(out, one)) << n;
+    }
+    Tensor row = torch::empty({1, 300});
+    AddOwnLinear(row, add[77], x.slice(0, 77, 78), w);
+    EXPECT_TRUE(torch::equal(row[0], one[77])) << n;
+  }
+  at::set_num_threads(threads);
 }
 
 }  // namespace

@@ -67,6 +67,33 @@ TEST(StepLinear, GradientsEqualThoseOfPlainLinear) {
     }
 }
 
+// In single precision the weight is laid out once for all uses, and once for their gradients.
+TEST(StepLinear, SinglePrecision) {
+  torch::manual_seed(1);
+  const Tensor w = torch::randn({40, 70}) / 8, bias = torch::randn({40}), x = torch::randn({6, 9, 70}), dy = torch::randn({6, 9, 40});
+  const auto run = [&](at::ScalarType type, bool biased, bool addends, bool plain) {
+    const Tensor weight = w.to(type).requires_grad_(), b = bias.to(type).requires_grad_(), in = x.to(type).requires_grad_();
+    const Tensor added = biased ? b : Tensor();
+    const Layer layer = plain ? Plain(weight, added) : Layer(StepLinear(weight, added));
+    std::vector<Tensor> y;
+    for (int64_t t = 0; t < x.size(0); t++) y.push_back(layer(in[t], addends && t % 2 ? b.expand({9, 40}) * 2 : Tensor()));
+    std::vector<Tensor> out = torch::autograd::grad({torch::stack(y)}, {weight, b, in}, {dy.to(type)}, false, false, true);
+    out.push_back(torch::stack(y));
+    return out;
+  };
+  for (bool biased : {false, true})
+    for (bool addends : {false, true}) {
+      const auto found = run(at::kFloat, biased, addends, false), exact = run(at::kDouble, biased, addends, true);
+      for (size_t i = 0; i < found.size(); i++) {
+        ASSERT_EQ(found[i].defined(), exact[i].defined()) << i;
+        if (!found[i].defined()) continue;
+        EXPECT_EQ(found[i].scalar_type(), at::kFloat);
+        // Sums of at most 70 terms.
+        EXPECT_LE((found[i] - exact[i]).norm().item<double>(), 71 * 6e-8 * exact[i].norm().item<double>()) << i;
+      }
+    }
+}
+
 TEST(StepLinear, WithoutBias) {
   const Case c(3);
   const Tensor none;
