@@ -1,5 +1,7 @@
 #include "attend/ops/frozen.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <atomic>
 #include <mutex>
 #include <shared_mutex>

@@ -1,5 +1,6 @@
 #include "attend/ops/memory.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/zeros.h>
 

@@ -1,6 +1,7 @@
 #include "attend/tasks/matmul.h"
 
 #include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/mm.h>
 
