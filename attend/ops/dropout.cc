@@ -73,8 +73,9 @@ Tensor ComposedDropout(const Tensor& x, const Tensor& row_keys, double p, int64_
   const int64_t channels = x.size(-1), positions = x.dim() == 3 && !locked ? x.size(1) : 1;
   const auto exact = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   const Tensor offset = at::full({}, position_offset, exact.dtype(at::kLong));
-  const Tensor factors = ComposedDropoutFactors(row_keys, offset, 1, positions, channels, stream, p, exact).squeeze(1);
-  return at::where(factors == 0, at::zeros({}, exact), x.to(exact.dtype()) * factors).view_as(x);
+  Tensor factors = ComposedDropoutFactors(row_keys, offset, 1, positions, channels, stream, p, exact).squeeze(1);  // (B, T or 1, C)
+  if (x.dim() == 2) factors = factors.squeeze(1);
+  return at::where(factors == 0, at::zeros({}, exact), x.to(exact.dtype()) * factors).to(x.scalar_type());
 }
 
 // NOLINTNEXTLINE(performance-unnecessary-value-param): the dispatcher takes kernels with a SymInt by value

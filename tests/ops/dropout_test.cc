@@ -1,7 +1,10 @@
 #include "attend/ops/dropout.h"
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
+
+#include <vector>
 
 #include "attend/kernels/random.h"
 #include "attend/ops/attention.h"
@@ -75,6 +78,22 @@ TEST(Dropout, LowPrecisionKeepsItsType) {
     EXPECT_EQ(y.scalar_type(), dtype);
     EXPECT_TRUE(torch::equal(y.to(torch::kFloat), dropout(torch::ones({4, 10}), Keys(4), 0.5)));
   }
+}
+
+// What other devices run, here on tensors of the CPU.
+TEST(Dropout, TensorOperationsGiveTheSame) {
+  const auto op = c10::Dispatcher::singleton()
+                      .findSchemaOrThrow("attend::dropout", "")
+                      .typed<Tensor(const Tensor&, const Tensor&, double, int64_t, c10::SymInt, bool)>();
+  for (at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16})
+    for (const std::vector<int64_t>& shape : std::vector<std::vector<int64_t>>{{4, 21}, {4, 3, 21}, {1, 1, 8}})
+      for (bool locked : {false, true}) {
+        const Tensor x = torch::randn(shape).to(type), keys = Keys(shape[0]);
+        const auto on = [&](c10::DispatchKey key) { return op.redispatch(c10::DispatchKeySet(key), x, keys, 0.4, 5, 11, locked); };
+        const Tensor expected = on(c10::DispatchKey::CPU), found = on(c10::DispatchKey::CUDA);
+        EXPECT_EQ(found.scalar_type(), type);
+        EXPECT_TRUE(torch::equal(found, expected)) << type << " " << shape << (locked ? " locked" : "");
+      }
 }
 
 TEST(Dropout, RefusesKeysThatDoNotFit) {
