@@ -138,7 +138,7 @@ void Tile(const float* HWY_RESTRICT x, const float* HWY_RESTRICT w, const float*
   if (whole) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; i++) {
-      const float* a = addend + i * addend_stride;
+      const float* a = addend ? addend + i * addend_stride : y;
       hn::StoreU(addend ? hn::Add(sum0[i], hn::LoadU(df, a)) : sum0[i], df, y + i * y_stride);
       hn::StoreU(addend ? hn::Add(sum1[i], hn::LoadU(df, a + kLanes)) : sum1[i], df, y + i * y_stride + kLanes);
     }
@@ -190,7 +190,7 @@ void Block(Matrix x, int64_t rows, int64_t from, int64_t to, const float* packed
         for (int64_t c = 0; c < kLinearPanel; c += kColumns) {
           const int64_t column = p * kLinearPanel + c;
           if (column >= outputs) break;
-          const float* w = packed + (p - begin) * stride + c;
+          const float* w = inputs ? packed + (p - begin) * stride + c : packed;
           float* out = y + row * y_stride + column;
           tile(laid_out + at * inputs, w, w + (p + 1 < end ? stride : 0), inputs, outputs - column, continued ? out : nullptr,
                addend ? addend + row * addend_stride + column : nullptr, addend_stride, out, y_stride);

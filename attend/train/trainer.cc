@@ -237,7 +237,7 @@ class Run {
     };
     if (!std::isfinite(loss) || !std::isfinite(norm))
       fail("a loss of " + std::to_string(loss) + " and a gradient of norm " + std::to_string(norm));
-    if (state_.step < 20) state_.first_loss += loss / 20;
+    if (state_.step == 0) state_.first_loss = loss;  // before any update: the next ones may already be those of a diverging run
     state_.recent_loss = state_.step == 0 ? loss : 0.98 * state_.recent_loss + 0.02 * loss;
     if (state_.step >= 200 && state_.recent_loss > 1.5 * state_.first_loss + 1)
       fail("a mean loss of " + std::to_string(state_.recent_loss) + ", above that of the beginning (" + std::to_string(state_.first_loss) +
