@@ -38,7 +38,7 @@ Tensor Operand(const Tensor& x) {
 
 Tensor Product(const Tensor& a, const Tensor& b) {
   if (OwnProducts(a) && OwnProducts(b)) {
-    const Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+    Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
     AddOwnLinear(out, {}, a, b.t());
     return out;
   }
@@ -77,7 +77,7 @@ struct OwnLinear : torch::autograd::Function<OwnLinear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["bias"] = bias.has_value();  // an absent one is not counted among the inputs
-    const Tensor out = at::empty({x.size(0), weight.size(0)}, x.options().requires_grad(false));
+    Tensor out = at::empty({x.size(0), weight.size(0)}, x.options().requires_grad(false));
     AddLinear(out, Undefined(bias), x, weight);
     return out;
   }
