@@ -6,8 +6,8 @@ namespace attend::kernels {
 
 // Products with a matrix of weights, y = addend + x Wᵀ, in single precision; with another view of the same numbers, any product.
 //
-// Every element of a result is one chain of multiply-adds over the inputs in their order (the addend joins it after the first 1024 at
-// the latest), whatever the number of rows, the other rows and the threads: a row has the same bits alone and in any batch. Off by at
+// Every element of a result is one chain of multiply-adds over the inputs in their order (the addend joins it after the first share of
+// long inputs), whatever the number of rows, the other rows and the threads: a row has the same bits alone and in any batch. Off by at
 // most (inputs + 1) 2^-24 (|x| |W|ᵀ + |addend|), to first order.
 
 // A matrix as it lies: element (i, j) at data[i * row + j * column]. Fastest where one of the two is 1.

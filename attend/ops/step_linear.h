@@ -5,8 +5,8 @@
 
 namespace attend::ops {
 
-// y = x Wᵀ + b for a weight that a loop over time uses at every step. Forward it is at::linear; backward, each use passes on dx
-// at once but only notes (x, dy), and when the last one is done a single product over all steps gives dW and db: one large
+// y = x Wᵀ + b for a weight that a loop over time uses at every step, laid out once for all of them (RepeatedLinear). Backward, each use
+// passes on dx at once but only notes (x, dy), and when the last one is done a single product over all steps gives dW and db: one large
 // matrix product instead of one small one per step, and no sum of T weight-sized gradients.
 //
 // Make one per forward pass, outside the loop. Not thread-safe.
