@@ -36,9 +36,13 @@ Tensor Operand(const Tensor& x) {
   return round ? x.to(at::kBFloat16) : x;
 }
 
+Tensor ProductRoom(const Tensor& x, int64_t outputs) {
+  return at::empty({x.size(0), outputs}, x.options().requires_grad(false).dtype(Rounded(x) ? at::kFloat : x.scalar_type()));
+}
+
 Tensor Product(const Tensor& a, const Tensor& b) {
   if (OwnProducts(a) && OwnProducts(b)) {
-    Tensor out = at::empty({a.size(0), b.size(1)}, a.options().requires_grad(false));
+    Tensor out = ProductRoom(a, b.size(1));
     AddOwnLinear(out, {}, a, b.t());
     return out;
   }
@@ -77,7 +81,7 @@ struct OwnLinear : torch::autograd::Function<OwnLinear> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias) {
     ctx->save_for_backward({x, weight});
     ctx->saved_data["bias"] = bias.has_value();  // an absent one is not counted among the inputs
-    Tensor out = at::empty({x.size(0), weight.size(0)}, x.options().requires_grad(false));
+    Tensor out = ProductRoom(x, weight.size(0));
     AddLinear(out, Undefined(bias), x, weight);
     return out;
   }

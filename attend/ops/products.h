@@ -20,6 +20,9 @@ void UseProducts(Products products);
 // What a product reads of x: x itself, or its bfloat16 copy. Differentiable. Make it once for an operand that serves many products.
 at::Tensor Operand(const at::Tensor& x);
 
+// Room for the product (M, outputs) of an operand x (M, K): float where operands are rounded.
+at::Tensor ProductRoom(const at::Tensor& x, int64_t outputs);
+
 // a (M, K) b (K, N) of operands -> (M, N), float where the operands were rounded. Records no gradient.
 at::Tensor Product(const at::Tensor& a, const at::Tensor& b);
 

@@ -49,12 +49,6 @@ struct Anchor : torch::autograd::Function<Anchor> {
   }
 };
 
-// For a product with x: float where operands are rounded.
-Tensor Output(const Tensor& x, const Tensor& weight) {
-  const auto type = x.scalar_type() == at::kBFloat16 ? at::kFloat : x.scalar_type();
-  return at::empty({x.size(0), weight.size(0)}, x.options().requires_grad(false).dtype(type));
-}
-
 struct Use : torch::autograd::Function<Use> {
   static Tensor forward(AutogradContext* ctx, const Tensor& x_in, const std::optional<Tensor>& addend, const Tensor&, const Tensor& weight,
                         const std::optional<Tensor>& bias, const c10::intrusive_ptr<Uses>& uses) {
@@ -63,7 +57,7 @@ struct Use : torch::autograd::Function<Use> {
     ctx->saved_data["uses"] = c10::IValue::make_capsule(uses);
     ctx->saved_data["addend"] = addend.has_value();
     ctx->saved_data["bias"] = bias.has_value();
-    Tensor out = Output(x, weight);
+    Tensor out = ProductRoom(x, weight.size(0));
     uses->forward.Add(out, Undefined(addend ? addend : bias), x);
     return out;
   }
@@ -82,7 +76,7 @@ struct Use : torch::autograd::Function<Use> {
     }
     Tensor dx;
     if (ctx->needs_input_grad(0)) {
-      dx = Output(operand, saved[1].t());
+      dx = ProductRoom(operand, saved[1].size(1));
       UsesOf(ctx)->backward.Add(dx, {}, operand);
     }
     return {dx, addend ? dy : Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
@@ -108,7 +102,7 @@ Tensor StepLinear::operator()(const Tensor& x, const Tensor& addend) const {
   if (!anchor_.defined()) {
     if (!at::GradMode::is_enabled()) {
       const Tensor operand = Operand(x);
-      Tensor out = Output(operand, weight_);
+      Tensor out = ProductRoom(operand, weight_.size(0));
       AddLinear(out, addend.defined() ? addend : bias_, operand, weight_);
       return out;
     }
