@@ -113,10 +113,10 @@ def figure(name, values, unit="", target=None):
     return row
 
 
-def write(name, title, command, figures, files=(), threads=None, notes=""):
+def write(name, title, command, figures, files=(), threads=None, notes="", **more):
     result = {"title": title, "command": command, "commit": COMMIT, "date": datetime.date.today().isoformat(),
               "machine": machine(threads or os.cpu_count()), "data": {str(pathlib.Path(f).relative_to(DATA)): digest(f) for f in files},
-              "figures": figures, "notes": notes}
+              "figures": figures, "notes": notes, **more}
     path = ROOT / "docs" / "results" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

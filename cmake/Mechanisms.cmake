@@ -1,18 +1,28 @@
 # The lists of mechanisms stand in attend/spec/*.def, one line each. A mechanism x of the list <list> is the file
-# attend/<layer>/<list>/x.h; this writes attend/<layer>/<list>.inc, which includes the files that the list names.
+# attend/<layer>/<list>/x.h; this writes attend/<layer>/<list>.inc, which includes the files that the list names: all of them, or, with
+# OPTIONAL, those that are there. FROM: the layer in which the list stands, spec unless said.
 function(attend_mechanisms layer list)
-  set(def ${PROJECT_SOURCE_DIR}/attend/spec/${list}.def)
+  cmake_parse_arguments(MECHANISMS "OPTIONAL" "FROM" "" ${ARGN})
+  if(NOT MECHANISMS_FROM)
+    set(MECHANISMS_FROM spec)
+  endif()
+  set(def ${PROJECT_SOURCE_DIR}/attend/${MECHANISMS_FROM}/${list}.def)
   set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${def})
   file(STRINGS ${def} lines REGEX "^ATTEND_[A-Z_]+\\([a-z]")
-  set(text "// Written by cmake/Mechanisms.cmake from attend/spec/${list}.def.\n")
+  set(text "// Written by cmake/Mechanisms.cmake from attend/${MECHANISMS_FROM}/${list}.def.\n")
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "^ATTEND_[A-Z_]+\\(([a-z0-9_]+).*" "\\1" name "${line}")
-    string(APPEND text "#include \"attend/${layer}/${list}/${name}.h\"\n")
+    if(NOT MECHANISMS_OPTIONAL OR EXISTS ${PROJECT_SOURCE_DIR}/attend/${layer}/${list}/${name}.h)
+      string(APPEND text "#include \"attend/${layer}/${list}/${name}.h\"\n")
+    endif()
   endforeach()
   file(CONFIGURE OUTPUT ${ATTEND_GENERATED}/attend/${layer}/${list}.inc CONTENT "${text}" @ONLY)
 endfunction()
 
-foreach(list scores supports normalisers readouts)
+foreach(list scores supports normalisers)
   attend_mechanisms(ops ${list})
 endforeach()
+attend_mechanisms(ops readouts FROM ops)
+attend_mechanisms(nn scores OPTIONAL)
 attend_mechanisms(nn fusions)
+attend_mechanisms(nn intras)

@@ -7,8 +7,8 @@ benchmarks.py FOLDER mechanisms   the measured part of docs/mechanisms.md; nothi
 A result file, FOLDER/<name>.json:
   {"title": "…", "command": "…", "commit": "…", "date": "2026-01-31", "machine": "…, 2 threads", "data": {"file": "its hash"},
    "figures": [{"name": "…", "value": 1.5, "unit": "x", "spread": 0.1, "target": ">= 1.5"}], "notes": "…"}
-title, command, machine and figures must be there; within a figure, name and value. A result with "page": "mechanisms" compares
-mechanisms and stands on both pages.
+title, command, machine and figures must be there; within a figure, name and value. A result may have a "table": {"heads": [...], "rows":
+[[...]]} besides. One with "page": "mechanisms" compares mechanisms and stands on both pages.
 """
 import ast
 import json
@@ -37,10 +37,14 @@ def cell(text):
 
 def section(name, result, level):
     lines = [f"{level} {result['title']}", ""]
+    if "table" in result:
+        table = [result["table"]["heads"], ["---"] * len(result["table"]["heads"]), *result["table"]["rows"]]
+        lines += ["| " + " | ".join(cell(number(value)) for value in row) + " |" for row in table] + [""]
     with_spread = any("spread" in figure for figure in result["figures"])
     with_target = any("target" in figure for figure in result["figures"])
     heads = ["what", "figure"] + ["spread"] * with_spread + ["target"] * with_target
-    lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    if result["figures"]:
+        lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for figure in result["figures"]:
         cells = [figure["name"], f"{number(figure['value'])} {figure.get('unit', '')}".strip()]
         cells += [number(figure.get("spread", ""))] * with_spread + [figure.get("target", "")] * with_target

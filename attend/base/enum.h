@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,14 @@ std::string_view Name(E value) {
   return "?";
 }
 
+// The value of exactly this name.
+template <class E>
+std::optional<E> ChoiceNamed(std::string_view name) {
+  for (const Choice& c : Choices(E{}))
+    if (c.name == name) return static_cast<E>(c.value);
+  return std::nullopt;
+}
+
 // "a, b, c"
 template <class E>
 std::string ChoiceList() {
@@ -37,8 +46,7 @@ std::string ChoiceList() {
 
 template <class E>
 E ParseChoice(std::string_view part, std::string_view text) {
-  for (const Choice& c : Choices(E{}))
-    if (c.name == text) return static_cast<E>(c.value);
+  if (const auto value = ChoiceNamed<E>(text)) return *value;
   if constexpr (requires { Aliases(E{}); }) {
     for (const Choice& c : Aliases(E{}))
       if (c.name == text) return static_cast<E>(c.value);

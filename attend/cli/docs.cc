@@ -39,13 +39,14 @@ std::string MechanismsPage() {
       "\nq query, k key, v value, s score, w weight; i counts queries, j keys. `attend mechanisms` prints the same in the terminal.\n";
   for (const spec::MechanismList& list : spec::Mechanisms()) {
     page += "\n## " + std::string(list.name) + "\n\n`" + std::string(list.field) + "`: " + std::string(list.question) +
-            ".\n\n| name | formula | parameters | source |\n|---|---|---|---|\n";
+            ".\n\n| name | formula | parameters | source | goes with |\n|---|---|---|---|---|\n";
     for (const spec::Mechanism& m : list.mechanisms)
-      page += "| " + Cell(m.name, "`") + " | " + Cell(m.formula, "`") + " | " + Cell(m.parameters) + " | " + Cell(m.source) + " |\n";
+      page += "| " + Cell(m.name, "`") + " | " + Cell(m.formula, "`") + " | " + Cell(m.parameters) + " | " + Cell(m.source) + " | " +
+              Cell(spec::Partners({list.name, m.name})) + " |\n";
   }
   page += "\n## Which combinations are legal\n\nEvery combination, provided:\n\n";
   for (const spec::Rule& rule : spec::Rules()) page += "- " + std::string(rule.expected) + ": " + std::string(rule.reason) + "\n";
-  return page + "\n## Path\n\nAll mechanisms are computed by their composed formula (attend/ops), on the CPU.\n";
+  return page + "\n## Path\n\nEvery mechanism is " + std::string(spec::kPath) + ": by its formula in attend/ops or attend/nn.\n";
 }
 
 struct Page {

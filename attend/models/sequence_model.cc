@@ -4,8 +4,11 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/cumsum.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/log.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/zeros.h>
 
 #include "attend/models/tensors.h"
 #include "attend/nn/recurrent_decoder.h"
@@ -27,17 +30,66 @@ std::shared_ptr<nn::SequenceDecoder> MakeDecoder(const nn::RecurrentDecoderOptio
   return std::make_shared<nn::RecurrentDecoder>(options, memory_size, sizes.target, sizes.padding);
 }
 
+// The maps of a pass over the source.
+std::vector<Tensor> CrossMaps(const nn::Context& context) {
+  std::vector<Tensor> out;
+  for (const nn::RecordedMap& map : context.recorded)
+    if (map.kind == nn::MapKind::cross) out.push_back(map.weights);
+  return out;
+}
+
+void ExpectMaps(const std::vector<Tensor>& maps, std::string_view use) {
+  if (maps.empty()) throw UserError("train", "a model with attention for " + std::string(use), "none of its layers has a map");
+}
+
 // Mean cross-entropy from the given alignment to the attention, over the target tokens that have one, times their number:
 // a sum over tokens like the loss that it joins. alignment (B, T, S), rows summing to 1 or 0.
-Tensor GuidedAlignment(const Tensor& alignment, const std::vector<nn::RecordedMap>& maps) {
-  if (maps.empty()) throw UserError("train", "a model with attention for guided alignment", "none of its layers has a map");
+Tensor GuidedAlignment(const Tensor& alignment, const std::vector<Tensor>& maps) {
+  ExpectMaps(maps, "guided alignment");
   Tensor sum;
-  for (const nn::RecordedMap& map : maps) {
-    const Tensor one = -(alignment * at::log(map.weights.mean(1) + 1e-8)).sum();
+  for (const Tensor& map : maps) {
+    const Tensor one = -(alignment * at::log(map.mean(1) + 1e-8)).sum();
     sum = sum.defined() ? sum + one : one;
   }
   return sum / static_cast<double>(maps.size());
 }
+
+// Sum over tokens of sum_j min(w_j, what the tokens before gave to j) (See et al. 2017, eq. 12), mean over heads and maps. real (B, T): 1
+// for tokens, 0 for padding.
+Tensor CoverageLoss(const std::vector<Tensor>& maps, const Tensor& real) {
+  ExpectMaps(maps, "a coverage loss");
+  Tensor sum;
+  for (const Tensor& map : maps) {
+    const Tensor before = at::cumsum(map, 2) - map;
+    const Tensor one = (at::minimum(map, before).sum(3).mean(1) * real).sum();
+    sum = sum.defined() ? sum + one : one;
+  }
+  return sum / static_cast<double>(maps.size());
+}
+
+// REINFORCE (Williams 1992) for choices of a hard readout: the sum over choices of (L - b) log p(choice) - entropy H, with L the loss of
+// all tokens that the choice can change - those from its own step on, or all where the source chose - and b what is to be expected of as
+// many tokens. The baseline makes the gradient less noisy and adds nothing to its mean (Xu et al. 2015, section 4.1).
+// loss (M): of the real tokens, whose places in (B, T) are `index`; no gradient flows into it. real (B, T), source (B, S): 1 for tokens, 0
+// for padding.
+Tensor Reinforce(const std::vector<nn::RecordedChoice>& choices, const Tensor& loss, const Tensor& index, const Tensor& real,
+                 const Tensor& source, std::optional<double> baseline) {
+  Tensor advantage = at::zeros({real.numel()}, loss.options()).index_copy(0, index, loss.detach()).view(real.sizes());
+  if (baseline) advantage = advantage - *baseline * real;
+  const Tensor ahead = advantage.flip(1).cumsum(1).flip(1), all = advantage.sum(1, true);  // (B, T), (B, 1)
+  Tensor sum;
+  for (const nn::RecordedChoice& choice : choices) {
+    const bool of_source = choice.kind == nn::MapKind::source;
+    const Tensor there = of_source ? source : real;
+    Tensor one = -(choice.entropy * there.unsqueeze(1)).sum() * choice.entropy_weight;
+    if (baseline) one = one + (choice.log_prob * ((of_source ? all : ahead) * there).unsqueeze(1)).sum();
+    sum = sum.defined() ? sum + one : one;
+  }
+  return sum;
+}
+
+// (B, T): 1 for tokens, 0 for padding.
+Tensor Real(const Ids& ids) { return at::arange(ids.values.size(1), ids.lengths.options()).unsqueeze(0) < ids.lengths.unsqueeze(1); }
 
 }  // namespace
 
@@ -63,7 +115,8 @@ LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options
   const Ids source = ToTensors(batch.ids.at("source"), context.device), target = ToTensors(batch.ids.at("target"), context.device);
   const auto guide = batch.floats.find("alignment");
   const bool guided = options.guided_alignment > 0 && guide != batch.floats.end();
-  if (guided) context.maps = search::Maps::all;
+  const bool covered = options.coverage > 0;
+  if (guided || covered) context.maps = search::Maps::all;
 
   const nn::Memory memory = encoder_->Forward(source.values, source.lengths, context);
   const int64_t rows = target.values.size(0), steps = target.values.size(1);
@@ -72,14 +125,36 @@ LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options
   const Tensor states = decoder_->Forward(memory, inputs, context);  // (B, T, D)
 
   // Only real tokens reach the vocabulary, the largest product of the model.
-  const Tensor real = (at::arange(steps, target.lengths.options()).unsqueeze(0) < target.lengths.unsqueeze(1)).reshape({-1});
-  const Tensor index = real.nonzero().squeeze(1);
+  const Tensor real = Real(target);
+  const Tensor index = real.reshape({-1}).nonzero().squeeze(1);
   const auto loss = head_->Loss(states.reshape({rows * steps, -1}).index_select(0, index),
                                 target.values.reshape({-1}).index_select(0, index), options.smoothing);
-  LossSum sum{loss.loss.sum(), loss.nll.sum(at::kDouble).item<double>(), index.size(0)};
-  if (guided) sum.total = sum.total + options.guided_alignment * GuidedAlignment(ToTensor(guide->second, context.device), context.recorded);
-  for (const auto& [name, extra] : context.losses) sum.total = sum.total + extra;
+  LossSum sum{loss.loss.sum(), loss.nll.sum(at::kDouble).item<double>(), loss.loss.detach().sum(at::kDouble).item<double>(), index.size(0)};
+  if (guided)
+    sum.total = sum.total + options.guided_alignment * GuidedAlignment(ToTensor(guide->second, context.device), CrossMaps(context));
+  const auto weight = [&](const Tensor& t) { return t.to(loss.loss.scalar_type()); };
+  if (covered) sum.total = sum.total + options.coverage * CoverageLoss(CrossMaps(context), weight(real));
+  if (!context.choices.empty())
+    sum.total = sum.total + Reinforce(context.choices, loss.loss, index, weight(real), weight(Real(source)), context.baseline);
   return sum;
+}
+
+std::vector<SequenceModel::SourceMap> SequenceModel::SourceMaps(const data::Batch& batch, at::Device device) const {
+  const c10::InferenceMode inference;
+  nn::Context context;
+  context.device = device;
+  context.examples = batch.examples;
+  context.maps = search::Maps::all;
+  const Ids source = ToTensors(batch.ids.at("source"), device);
+  encoder_->Forward(source.values, source.lengths, context);
+  std::vector<SourceMap> out;
+  for (const nn::RecordedMap& map : context.recorded) {
+    const Tensor real = Real(source).unsqueeze(1);  // (B, 1, S)
+    const Tensor weights = map.weights.masked_fill(~(real.unsqueeze(3) & real.unsqueeze(2)), 0).to(at::kCPU, at::kFloat).contiguous();
+    const float* p = weights.data_ptr<float>();
+    out.push_back({map.path, weights.size(1), weights.size(3), std::vector<float>(p, p + weights.numel())});
+  }
+  return out;
 }
 
 class SequenceModel::Rows : public search::Decoder {
@@ -112,9 +187,13 @@ class SequenceModel::Rows : public search::Decoder {
   // weights (rows, heads, 1, keys), where keys may be fewer than the source's columns once its longest sentences are done.
   search::StepMap ToStepMap(const nn::RecordedMap& map) const {
     Tensor weights = map.weights.squeeze(2).to(at::kCPU, at::kFloat);
-    weights = at::constant_pad_nd(weights, {0, source_columns_ - weights.size(2)}).contiguous();
+    const auto over = map.kind == nn::MapKind::output  ? search::MapOver::output
+                      : map.kind == nn::MapKind::input ? search::MapOver::input
+                                                       : search::MapOver::source;
+    if (over == search::MapOver::source) weights = at::constant_pad_nd(weights, {0, source_columns_ - weights.size(2)});
+    weights = weights.contiguous();
     const float* p = weights.data_ptr<float>();
-    return {map.path, weights.size(1), weights.size(2), std::vector<float>(p, p + weights.numel()), true};
+    return {map.path, weights.size(1), weights.size(2), std::vector<float>(p, p + weights.numel()), over};
   }
 
   const SequenceModel& model_;

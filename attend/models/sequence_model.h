@@ -21,12 +21,14 @@ struct VocabularySizes {
 struct LossOptions {
   double smoothing = 0;         // label smoothing
   double guided_alignment = 0;  // weight of the cross-entropy between given alignments and attention (Chen et al. 2016)
+  double coverage = 0;          // weight of the loss for attending to the same place again (See et al. 2017)
 };
 
 // Sums over the tokens of a batch (or of a slice of it).
 struct LossSum {
   at::Tensor total;  // (): what is differentiated, to be divided by the number of tokens
   double nll = 0;    // negative log-likelihood, nats, without smoothing or auxiliary losses
+  double loss = 0;   // with smoothing, without auxiliary losses
   int64_t tokens = 0;
 };
 
@@ -38,6 +40,14 @@ class SequenceModel : public nn::Module {
   SequenceModel(const ModelOptions& options, const VocabularySizes& sizes);
 
   LossSum Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context) const;
+
+  // What the source's positions attend to among themselves, for an encoder that attends: maps of all of batch, in use.
+  struct SourceMap {
+    std::string path;
+    int64_t heads = 0, columns = 0;
+    std::vector<float> weights;  // (rows, heads, columns, columns); 0 beyond a row's length
+  };
+  std::vector<SourceMap> SourceMaps(const data::Batch& batch, at::Device device) const;
 
   // The rows of batch ("source" alone is read) as search knows them. The model must outlive it.
   std::unique_ptr<search::Decoder> Decode(const data::Batch& batch, at::Device device) const;

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
-#include <string_view>
+#include <vector>
 
 #include "attend/nn/basic.h"
+#include "attend/nn/given_score.h"
 #include "attend/ops/attention.h"
+#include "attend/ops/composed_score.h"
 #include "attend/ops/step_linear.h"
 #include "attend/spec/attention_spec.h"
 
@@ -13,53 +16,92 @@ namespace attend::nn {
 
 // What an attention layer computes once for all queries of a batch.
 struct AttentionMemory {
-  ops::PreparedKey key;  // (B, Hk, Tk, D)
+  ops::PreparedKey key;  // (B, Hk, Tk, D); undefined where the layer makes the scores itself
+  at::Tensor of_keys;    // (B, Hq, 1, Tk) what such scores know of the keys; may be undefined
   at::Tensor value;      // (B, Hk, Tk, Dv)
-  at::Tensor lengths;    // (B) int64
-  at::Tensor rows;       // (rows) int64: row of key and value that each query row reads; undefined: its own
+  at::Tensor lengths;    // (B) int64, or undefined: all keys
+  at::Tensor rows;       // (rows) int64: row of all of the above that each query row reads; undefined: its own
+
+  int64_t keys() const { return value.size(2); }
+  // The memory of the rows in `index`, and of them the first `keys` keys.
+  AttentionMemory Select(const at::Tensor& index, int64_t keys) const;
+  // These keys behind those of this memory, which may be empty (value undefined).
+  void Append(const AttentionMemory& more);
+  // Every tensor with a row a batch row, for selecting rows.
+  void ForEach(const std::function<void(at::Tensor&)>& f);
+};
+
+// What attention carries from step to step, a row a query row.
+struct AttentionState {
+  at::Tensor coverage;  // (rows, Hq, Tk): the sum of the weights so far; undefined before the first step, and without coverage
 };
 
 // Attention of projected queries over a memory, for any AttentionSpec. Projections as the papers have them: `general` projects the
-// query (q W, then a dot product), `additive` both sides (v tanh(W_q q + W_k k + b)); `dot` and `scaled_dot` compare as they are.
+// query (q W, then a dot product), `additive` and `concat` both sides; scores without projections compare as they are.
 class Attention : public Module {
  public:
-  // size: of projected queries and keys (additive). UserError when sizes do not fit the score or the heads.
-  Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_t memory_size, int64_t size);
+  // size: of projected queries and keys (additive, concat) and of the layer that predicts centres. value_size: of what is read, memory_size
+  // unless given. UserError when sizes do not fit the score or the heads.
+  Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_t memory_size, int64_t size, int64_t value_size = 0);
 
-  AttentionMemory Prepare(const at::Tensor& states, const at::Tensor& lengths) const;  // states (B, Tk, memory_size)
+  // states (B, Tk, memory_size); values (B, Tk, value_size), the states unless given.
+  AttentionMemory Prepare(const at::Tensor& states, const at::Tensor& lengths, const at::Tensor& values = {}) const;
 
   // All queries at once: (B, Tq, query_size) -> context (B, Tq, context_size()). Records the map when the context asks for it.
   at::Tensor Forward(const at::Tensor& query, const AttentionMemory& memory, Context& context, int64_t first = 0) const;
 
-  // One query a call, inside a loop over time. Make one per pass; Finish records the maps of the steps so far.
+  // One query a call, inside a loop over time. Make one per pass; Finish records the maps and choices of the steps so far.
   class Loop {
    public:
-    Loop(const Attention& layer, const AttentionMemory& memory, Context& context);
+    // kind: of the maps. The other arguments outlive the loop; the memory may grow from step to step.
+    Loop(const Attention& layer, const AttentionMemory& memory, AttentionState& state, Context& context, MapKind kind = MapKind::cross);
     at::Tensor Step(const at::Tensor& query, int64_t position);  // (B, query_size) -> (B, context_size())
-    void Finish();
+    void Skip(const at::Tensor& query);                          // a step that finds no key yet
+    // order (B, T): the step at which the walk came to each position, which the maps are put into; undefined: one after another.
+    void Finish(const at::Tensor& order = {});
 
    private:
     const Attention& layer_;
     const AttentionMemory& memory_;
+    AttentionState& state_;
     Context& context_;
-    std::optional<ops::StepLinear> query_;
-    at::Tensor dropout_keys_;
-    std::vector<at::Tensor> maps_;
+    MapKind kind_;
+    std::optional<ops::StepLinear> query_, center_;
+    at::Tensor keys_of_draws_;
+    std::vector<at::Tensor> maps_, log_probs_, entropies_;
   };
 
   int64_t context_size() const { return context_size_; }
 
  private:
+  // One call of the operator: query and centre as their projections (B, Tq, .).
+  struct Call {
+    at::Tensor query, center;
+  };
+  struct Result {
+    at::Tensor context, weights, log_prob;  // (B, Tq, context size), (B, Hq, Tq, Tk) and (B, Hq, Tq) where asked for
+  };
+  Result Attend(const Call& call, const AttentionMemory& memory, const AttentionState& state, const Context& context,
+                const at::Tensor& keys_of_draws, int64_t position) const;
+
   at::Tensor Heads(const at::Tensor& x, int64_t heads) const;
-  ops::AttentionArgs Arguments(const AttentionMemory& memory, const Context& context, const at::Tensor& dropout_keys,
-                               int64_t position) const;
+  bool Draws(const Context& context) const;  // does a call need the keys of random draws?
+  bool Reinforces(const Context& context) const;
   at::Tensor Recorded(const at::Tensor& weights, const Context& context) const;
+  at::Tensor Parameter(const at::TensorOptions& options) const;
+  at::Tensor Centers(const at::Tensor& projected, const AttentionMemory& memory) const;
 
   spec::AttentionSpec spec_;
-  int64_t context_size_;
-  std::string_view operator_score_;
+  int64_t context_size_, dim_ = 0;
+  ops::ScoreLayer layer_;
   std::shared_ptr<Linear> query_, key_;
-  at::Tensor vector_;  // v (heads, D)
+  std::shared_ptr<GivenScore> given_;
+  at::Tensor vector_;     // v (heads, D)
+  at::Tensor log_scale_;  // (heads): log of what the first scale is multiplied by
+  double scale_ = 1;      // the first scale
+  at::Tensor coverage_;   // (heads, D) inside the tanh of additive scores, (heads) beside the others
+  std::shared_ptr<Linear> center_;
+  at::Tensor center_vector_;  // (heads, size)
 };
 
 }  // namespace attend::nn

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,23 +13,37 @@
 
 namespace attend::nn {
 
+// Which positions attend to which: those of the output to the source, to the output before them, or to the decoder's inputs (the start
+// symbol and the output before them); those of the source to each other.
+enum class MapKind { cross, output, input, source };
+
 // An attention map as recorded: (B, heads, Tq, Tk), in the graph when training.
 struct RecordedMap {
   std::string path;
   at::Tensor weights;
+  MapKind kind = MapKind::cross;
+};
+
+// What a hard readout chose, to be trained by REINFORCE: log-probability of the choice and entropy of the weights, (B, heads, Tq), both in
+// the graph, and the entropy's weight in the loss.
+struct RecordedChoice {
+  at::Tensor log_prob, entropy;
+  double entropy_weight = 0;
+  MapKind kind = MapKind::cross;
 };
 
 // What one pass through a model carries besides its tensors: whether it trains, the keys of its random draws, the request for
-// maps and what was recorded, and the auxiliary losses. Passed explicitly; no globals.
+// maps and what was recorded, and what the auxiliary losses are made of. Passed explicitly; no globals.
 struct Context {
   bool training = false;
   uint64_t seed = 0, step = 0;
   std::vector<int64_t> examples;  // (B) line of the corpus: keys the row's draws
   at::Device device = at::kCPU;
+  std::optional<double> baseline;  // what a token's loss is compared with by REINFORCE; none: nothing to compare with yet
 
   search::Maps maps = search::Maps::none;
   std::vector<RecordedMap> recorded;
-  std::vector<std::pair<std::string, at::Tensor>> losses;  // name and sum over the batch, to be added with its own weight
+  std::vector<RecordedChoice> choices;
 
   // (B) int64: one Philox key a row for draws of this purpose ("decoder.attention:weights").
   at::Tensor RowKeys(std::string_view purpose) const;

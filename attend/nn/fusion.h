@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -10,31 +11,42 @@ namespace attend::nn {
 
 // What a recurrent decoder carries from step to step, a row a hypothesis.
 struct DecoderState {
-  std::vector<CellState> layers;
+  std::vector<RecurrentState> layers;
+  AttentionState attention;
   at::Tensor feed;  // (B, output size): h̃_{t-1} of input feeding; undefined otherwise
 
-  // Every tensor of it, in a fixed order, for selecting rows.
-  std::vector<at::Tensor*> Tensors();
+  // Every tensor of it, for selecting rows.
+  void ForEach(const std::function<void(at::Tensor&)>& f);
+};
+
+// What a decoder's step is given: y_{t-1} (B, embedding) and the first layer's input part of the gates (B, G size).
+struct StepInput {
+  at::Tensor gates, y;
+  int64_t position = 0;
+
+  IntraStep Intra() const { return {y, position}; }
 };
 
 // The recurrent layers of a decoder: the first takes the context in, the others stand on top of it.
 class CellStack : public Module {
  public:
-  CellStack(spec::Cell cell, int64_t layers, int64_t inputs, int64_t size, bool layer_norm, double dropout);
+  CellStack(spec::Cell cell, int64_t layers, int64_t inputs, int64_t size, bool layer_norm, double dropout, const spec::Intra& intra);
 
   const Recurrent& first() const { return *layers_[0]; }
   int64_t size() const { return layers_[0]->size(); }
   size_t depth() const { return layers_.size(); }
 
-  // All steps at once: gates (T, B, G size) of the first layer -> states of the top layer (T, B, size). Updates the state.
-  at::Tensor Run(const at::Tensor& gates, DecoderState& state, Context& context) const;
+  // All steps at once: y (T, B, inputs) and gates (T, B, G size) of the first layer -> states of the top layer (T, B, size). Updates the
+  // state.
+  at::Tensor Run(const at::Tensor& y, const at::Tensor& gates, DecoderState& state, Context& context) const;
 
   class Loop {
    public:
     Loop(const CellStack& stack, Context& context);
-    const Recurrent::Loop& first() const { return layers_[0]; }
+    Recurrent::Loop& first() { return layers_[0]; }
     // Given the first layer's new state: runs the layers above it at this position; returns the top h (B, size).
-    at::Tensor Above(DecoderState& state, int64_t position) const;
+    at::Tensor Above(DecoderState& state, int64_t position);
+    void Finish();
 
    private:
     const CellStack& stack_;
@@ -68,13 +80,30 @@ class Fusion : public Module {
   // Does the state carry the last output (input feeding)?
   virtual bool feeds() const { return false; }
   virtual int64_t output_size() const = 0;
+  // Of what the attention is queried with.
+  static int64_t QuerySize(const FusionSizes& sizes) { return sizes.state; }
 
   // One walk over time.
   class Loop {
    public:
+    // attention: null without. It and the stack outlive the loop.
+    Loop(const CellStack& stack, Attention::Loop* over_source, Context& context) : cells(stack, context), attention(over_source) {}
     virtual ~Loop() = default;
-    // gates (B, G size): the first layer's input part of y_{t-1}. Updates the state.
-    virtual Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) = 0;
+    virtual Frame Step(const StepInput& in, DecoderState& state) = 0;  // updates the state
+    // After the last step: records what attention there was.
+    void Finish() {
+      cells.Finish();
+      if (attention) attention->Finish();
+    }
+
+   protected:
+    // s_t = cell(y_{t-1}, s_{t-1}) of the first layer, with what a fusion added to the input's part of the gates.
+    const at::Tensor& First(const StepInput& in, const at::Tensor& gates, DecoderState& state) {
+      return cells.first().Step(gates, in.Intra(), state.layers[0]);
+    }
+
+    CellStack::Loop cells;
+    Attention::Loop* attention;
   };
   // attention: null without. All three outlive the loop.
   virtual std::unique_ptr<Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const = 0;
@@ -95,5 +124,6 @@ class DeepOutput : public Module {
 };
 
 std::shared_ptr<Fusion> MakeFusion(spec::Fusion kind, const FusionSizes& sizes);
+int64_t QuerySize(spec::Fusion kind, const FusionSizes& sizes);
 
 }  // namespace attend::nn

@@ -18,11 +18,11 @@ RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options, int64
     : options_(options) {
   embedding_ = register_module("embedding", std::make_shared<Embedding>(vocabulary, options.embedding, padding));
   cells_ = register_module("cells", std::make_shared<CellStack>(options.cell, options.layers, options.embedding, options.size,
-                                                                options.layer_norm, options.dropout));
+                                                                options.layer_norm, options.dropout, options.intra));
   FusionSizes sizes{options.embedding, options.size, 0, options.cell, options.layer_norm};
   // A fusion without attention is made with context size 0; whether it attends does not depend on sizes.
   if (options.fusion != spec::Fusion::none) {
-    attention_ = register_module("attention", std::make_shared<Attention>(options.attention, options.size, memory_size,
+    attention_ = register_module("attention", std::make_shared<Attention>(options.attention, QuerySize(options.fusion, sizes), memory_size,
                                                                           options.attention_size ? options.attention_size : options.size));
     sizes.context = attention_->context_size();
   }
@@ -39,9 +39,9 @@ DecoderState RecurrentDecoder::Initial(const Memory& memory) const {
   const auto parts = start.chunk(start.size(1) / options_.size, 1);
   for (size_t i = 0; i < cells_->depth(); i++) {
     if (ops::HasMemory(options_.cell))
-      state.layers.push_back({parts[2 * i].contiguous(), parts[2 * i + 1].contiguous()});
+      state.layers.push_back(CellState{parts[2 * i].contiguous(), parts[2 * i + 1].contiguous()});
     else
-      state.layers.push_back({parts[i].contiguous(), {}});
+      state.layers.push_back(CellState{parts[i].contiguous(), {}});
   }
   if (fusion_->feeds()) state.feed = at::zeros({rows, fusion_->output_size()}, start.options().requires_grad(false));
   return state;
@@ -49,26 +49,27 @@ DecoderState RecurrentDecoder::Initial(const Memory& memory) const {
 
 Tensor RecurrentDecoder::Forward(const Memory& memory, const Tensor& inputs, Context& context) const {
   const Tensor y = Dropout(embedding_->Forward(inputs), options_.embedding_dropout, *embedding_, "values", context);  // (B, T, E)
-  const Tensor gates = cells_->first().Inputs(y.transpose(0, 1).contiguous());                                        // (T, B, G size)
+  const Tensor steps = y.transpose(0, 1).contiguous();                                                                // (T, B, E)
+  const Tensor gates = cells_->first().Inputs(steps);                                                                 // (T, B, G size)
   DecoderState state = Initial(memory);
   AttentionMemory keys;
   if (attention_) keys = attention_->Prepare(memory.states, memory.lengths);
   Frame frame;
   if (fusion_->stepwise()) {
     std::optional<Attention::Loop> attention;
-    if (attention_) attention.emplace(*attention_, keys, context);
+    if (attention_) attention.emplace(*attention_, keys, state.attention, context);
     const auto walk = fusion_->Start(*cells_, attention ? &*attention : nullptr, context);
     std::vector<Tensor> s, c;
-    int64_t position = 0;
-    for (const Tensor& step : gates.unbind(0)) {
-      const Frame one = walk->Step(step, state, position++);
+    const auto gates_of = gates.unbind(0), y_of = steps.unbind(0);
+    for (size_t t = 0; t < gates_of.size(); t++) {
+      const Frame one = walk->Step({gates_of[t], y_of[t], static_cast<int64_t>(t)}, state);
       s.push_back(one.s);
       c.push_back(one.c);
     }
     frame = {at::stack(s, 1), at::stack(c, 1)};
-    if (attention) attention->Finish();
+    walk->Finish();
   } else {
-    frame.s = cells_->Run(gates, state, context).transpose(0, 1).contiguous();
+    frame.s = cells_->Run(steps, gates, state, context).transpose(0, 1).contiguous();
     if (attention_) frame.c = attention_->Forward(frame.s, keys, context);
   }
   return Dropout(fusion_->Output(frame, y), options_.dropout, *fusion_, "output", context);
@@ -92,7 +93,7 @@ class RecurrentDecoder::Rows : public DecoderRows {
     for (size_t i = 0; i < wide.size(); i++) sentence[i] = sentence_[static_cast<size_t>(wide[i])];
     sentence_ = std::move(sentence);
     const Tensor index = Index(wide);
-    for (Tensor* t : state_.Tensors()) *t = t->index_select(0, index);
+    state_.ForEach([&](Tensor& t) { t = t.index_select(0, index); });
   }
 
   Tensor Step(const Tensor& tokens, Context& context) override {
@@ -101,11 +102,11 @@ class RecurrentDecoder::Rows : public DecoderRows {
     std::optional<Attention::Loop> attention;
     if (decoder_.attention_) {
       Gather();
-      attention.emplace(*decoder_.attention_, gathered_, context);
+      attention.emplace(*decoder_.attention_, gathered_, state_.attention, context);
     }
     const auto walk = decoder_.fusion_->Start(*decoder_.cells_, attention ? &*attention : nullptr, context);
-    const Frame frame = walk->Step(gates, state_, position_++);
-    if (attention) attention->Finish();
+    const Frame frame = walk->Step({gates, y, position_++}, state_);
+    walk->Finish();
     return decoder_.fusion_->Output(frame, y);
   }
 
@@ -148,11 +149,7 @@ class RecurrentDecoder::Rows : public DecoderRows {
     } else if (left != left_) {
       const Tensor index = Index(left);
       // Keys beyond the longest remaining sentence are cut off.
-      gathered_.lengths = keys_.lengths.index_select(0, index);
-      const int64_t longest = std::max<int64_t>(1, gathered_.lengths.max().item<int64_t>());
-      gathered_.key = keys_.key;
-      gathered_.key.key = keys_.key.key.slice(2, 0, longest).index_select(0, index);
-      gathered_.value = keys_.value.slice(2, 0, longest).index_select(0, index);
+      gathered_ = keys_.Select(index, std::max<int64_t>(1, keys_.lengths.index_select(0, index).max().item<int64_t>()));
     }
     left_ = left;
     gathered_.rows = Tensor();

@@ -12,7 +12,7 @@ RecurrentEncoder::RecurrentEncoder(const RecurrentEncoderOptions& options, int64
     const int64_t inputs = i == 0 ? options.embedding : size();
     const auto layer = [&](const char* direction) {
       return register_module(std::string(direction) + std::to_string(i),
-                             std::make_shared<Recurrent>(options.cell, inputs, options.size, options.layer_norm));
+                             std::make_shared<Recurrent>(options.cell, inputs, options.size, options.layer_norm, options.intra));
     };
     forward_.push_back(layer("forward"));
     if (options.bidirectional) backward_.push_back(layer("backward"));
@@ -24,13 +24,17 @@ Memory RecurrentEncoder::Forward(const Tensor& ids, const Tensor& lengths, Conte
   Tensor summary;
   for (size_t i = 0; i < forward_.size(); i++) {
     const Tensor steps = x.transpose(0, 1).contiguous();  // (S, B, inputs): a step's rows lie together
-    const auto ahead = forward_[i]->Run(steps, forward_[i]->Zero(ids.size(0)), lengths, false);
-    Tensor states = ahead.states;
-    summary = ahead.last.h;
+    const auto run = [&](const Recurrent& layer, bool reverse) {
+      RecurrentState state = layer.Zero(ids.size(0));
+      const Tensor states = layer.Run(steps, layer.Inputs(steps), state, lengths, reverse, context, MapKind::source);
+      return std::pair(states, state.h);
+    };
+    Tensor states;
+    std::tie(states, summary) = run(*forward_[i], false);
     if (options_.bidirectional) {
-      const auto back = backward_[i]->Run(steps, backward_[i]->Zero(ids.size(0)), lengths, true);
-      states = at::cat({states, back.states}, 2);
-      summary = at::cat({summary, back.last.h}, 1);
+      const auto [back, first] = run(*backward_[i], true);
+      states = at::cat({states, back}, 2);
+      summary = at::cat({summary, first}, 1);
     }
     x = Dropout(states.transpose(0, 1).contiguous(), options_.dropout, *forward_[i], "states", context);  // (B, S, size)
   }

@@ -16,6 +16,11 @@ MaybeTensor Maybe(const Tensor& t) { return t.defined() ? MaybeTensor(t) : std::
 
 Tensor OrNothing(const Tensor& t, bool wanted) { return wanted ? t : Tensor(); }
 
+bool Chooses(const Call& call) {
+  const auto readout = ChoiceNamed<OperatorReadout>(call.readout);
+  return readout && TraitsOf(*readout).chooses;
+}
+
 // attention with its gradient, which is the operator attention_backward.
 struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
   // The optional tensors are those of `call` in the order of Gradient, named so that autograd sees them.
@@ -23,28 +28,36 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
                                const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const Call& call) {
     const at::AutoDispatchBelowADInplaceOrView below;
     Call run = call;
-    run.need_weights = !call.cu_seqlens_q.defined();  // what the backward pass of the composed path reads
+    // What the backward pass of the composed path reads.
+    run.need_weights = !call.cu_seqlens_q.defined();
+    run.return_sample = Chooses(call);
     const Outputs o = Dispatch(run);
 
     variable_list saved = call.Tensors();
     saved.push_back(OrNothing(o.weights, run.need_weights));
+    saved.push_back(OrNothing(o.sample, run.return_sample));
     ctx->save_for_backward(std::move(saved));
     ctx->saved_data["scalars"] = c10::ivalue::Tuple::create(call.Scalars());
     ctx->set_materialize_grads(false);
 
-    const Tensor weights = call.need_weights || !run.need_weights ? o.weights : at::empty({0}, o.weights.options());
-    variable_list fixed = {o.sample, o.sample_logp};
+    const auto none = [&](const Tensor& t) { return at::empty({0}, t.options()); };
+    const Tensor weights = call.need_weights || !run.need_weights ? o.weights : none(o.weights);
+    const Tensor sample = call.return_sample ? o.sample : none(o.sample), logp = call.return_sample ? o.sample_logp : none(o.sample_logp);
+    variable_list fixed = {sample};
+    if (!call.return_sample) fixed.push_back(logp);
     if (!call.need_weights) fixed.push_back(weights);
     if (!call.return_lse) fixed.push_back(o.lse);
     ctx->mark_non_differentiable(fixed);
-    return {o.output, weights, o.lse, o.sample, o.sample_logp};
+    return {o.output, weights, o.lse, sample, logp};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     variable_list out(kGradients + 1);
-    if (!grads[0].defined() && !grads[1].defined() && !grads[2].defined()) return out;
+    if (!grads[0].defined() && !grads[1].defined() && !grads[2].defined() && !grads[4].defined()) return out;
     variable_list saved = ctx->get_saved_variables();
     BackwardCall b;
+    b.sample = saved.back();
+    saved.pop_back();
     b.weights = saved.back();
     saved.pop_back();
     b.call.SetTensors(saved);
@@ -52,6 +65,7 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     b.grad_output = grads[0];
     b.grad_weights = grads[1];
     b.grad_lse = grads[2];
+    b.grad_sample_logp = grads[4];
     size_t edge = 0;
     for (int g = 0; g < kGradients; g++)
       b.needs[g] = Differentiable(b.call, static_cast<Gradient>(g)).defined() && ctx->needs_input_grad(edge++);
@@ -100,7 +114,7 @@ void AttentionAutograd(const c10::OperatorHandle&, torch::jit::Stack* stack) {
 void AttentionBackwardAutograd(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   const BackwardCall b = PopBackwardCall(*stack);
   variable_list tracked;
-  for (const Tensor* t : {&b.grad_output, &b.grad_weights, &b.grad_lse})
+  for (const Tensor* t : {&b.grad_output, &b.grad_weights, &b.grad_lse, &b.grad_sample_logp})
     if (Tracked(*t)) tracked.push_back(*t);
   for (int g = 0; g < kGradients; g++)
     if (Tracked(Differentiable(b.call, static_cast<Gradient>(g)))) tracked.push_back(Differentiable(b.call, static_cast<Gradient>(g)));

@@ -110,7 +110,9 @@ std::string ForwardSchema() {
 }
 
 std::string BackwardSchema() {
-  return "(Tensor? grad_output, Tensor? grad_weights, Tensor? grad_lse, Tensor? output, Tensor? weights, Tensor? lse, " + CallSchema() +
+  return "(Tensor? grad_output, Tensor? grad_weights, Tensor? grad_lse, Tensor? grad_sample_logp, "
+         "Tensor? output, Tensor? weights, Tensor? lse, Tensor? sample, " +
+         CallSchema() +
          ", bool[] needs) -> (Tensor query, Tensor key, Tensor value, "
          "Tensor param, Tensor scores, Tensor attn_bias, Tensor alibi_slopes, Tensor centers)";
 }
@@ -126,10 +128,10 @@ Call PopCall(torch::jit::Stack& stack) {
 }
 
 BackwardCall PopBackwardCall(torch::jit::Stack& stack) {
-  constexpr size_t n = 6 + kTensors + kScalars + 1;
+  constexpr size_t n = BackwardCall::kOwn + kTensors + kScalars + 1;
   const IValue* v = stack.data() + (stack.size() - n);
   BackwardCall out;
-  for (at::Tensor* t : {&out.grad_output, &out.grad_weights, &out.grad_lse, &out.output, &out.weights, &out.lse}) Read(*v++, *t);
+  for (at::Tensor* t : out.Own()) Read(*v++, *t);
   ReadFields(v, out.call);
   const auto needs = (v + kTensors + kScalars)->toBoolList();
   TORCH_CHECK_VALUE(needs.size() == kGradients, "[attention_backward] expected ", int(kGradients), " needs; found ", needs.size());
@@ -146,8 +148,8 @@ void Push(torch::jit::Stack& stack, const Call& call) {
 }
 
 void Push(torch::jit::Stack& stack, const BackwardCall& b) {
-  stack.reserve(stack.size() + 6 + kTensors + kScalars + 1);
-  for (const at::Tensor* t : {&b.grad_output, &b.grad_weights, &b.grad_lse, &b.output, &b.weights, &b.lse}) stack.push_back(ToIValue(*t));
+  stack.reserve(stack.size() + BackwardCall::kOwn + kTensors + kScalars + 1);
+  for (const at::Tensor* t : b.Own()) stack.push_back(ToIValue(*t));
   Push(stack, b.call);
   c10::List<bool> needs;
   for (bool need : b.needs) needs.push_back(need);

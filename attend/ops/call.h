@@ -35,8 +35,15 @@ struct Outputs {
 
 // The arguments of attend::attention_backward.
 struct BackwardCall {
-  at::Tensor grad_output, grad_weights, grad_lse;  // each may be absent
-  at::Tensor output, weights, lse;                 // of the forward pass, each may be absent
+  at::Tensor grad_output, grad_weights, grad_lse, grad_sample_logp;  // each may be absent
+  at::Tensor output, weights, lse, sample;                           // of the forward pass, each may be absent
+  static constexpr size_t kOwn = 8;                                  // of them
+  std::array<at::Tensor*, kOwn> Own() {
+    return {&grad_output, &grad_weights, &grad_lse, &grad_sample_logp, &output, &weights, &lse, &sample};
+  }
+  std::array<const at::Tensor*, kOwn> Own() const {
+    return {&grad_output, &grad_weights, &grad_lse, &grad_sample_logp, &output, &weights, &lse, &sample};
+  }
   Call call;
   std::array<bool, kGradients> needs{};  // which gradients are wanted
 };

@@ -12,8 +12,7 @@ constexpr const char* kPart = "attention";
 
 template <class E>
 E Choose(const char* what, const std::string& name) {
-  for (const Choice& c : Choices(E{}))
-    if (c.name == name) return static_cast<E>(c.value);
+  if (const auto value = ChoiceNamed<E>(name)) return *value;
   ATTEND_EXPECT(false, kPart, what, "one of ", ChoiceList<E>(), "; found ", name);
 }
 
@@ -27,14 +26,11 @@ std::string OperatorScores() {
 
 std::optional<spec::Score> ChooseScore(const std::string& name) {
   if (name == "given") return std::nullopt;
-  for (const Choice& c : Choices(spec::Score{})) {
-    if (c.name != name) continue;
-    const auto score = static_cast<spec::Score>(c.value);
-    const std::string_view instead = ScoreInstead(score);
-    ATTEND_EXPECT(instead.empty(), kPart, instead, "; found score ", name);
-    return score;
-  }
-  ATTEND_EXPECT(false, kPart, "score one of ", OperatorScores(), "; found ", name);
+  const auto score = ChoiceNamed<spec::Score>(name);
+  ATTEND_EXPECT(score, kPart, "score one of ", OperatorScores(), "; found ", name);
+  const std::string_view instead = ScoreInstead(*score);
+  ATTEND_EXPECT(instead.empty(), kPart, instead, "; found score ", name);
+  return score;
 }
 
 bool IsIndex(const at::Tensor& t) { return t.scalar_type() == at::kLong || t.scalar_type() == at::kInt; }
@@ -57,13 +53,16 @@ void CheckBroadcast(const char* name, const at::Tensor& t, const Shape& s, const
 }
 
 void CheckParameter(const std::string& name, spec::Score score, const at::Tensor& param, const c10::SymInt& dim) {
-  if (ParameterOf(score) == ScoreParameter::none) {
-    ATTEND_EXPECT(!param.defined(), kPart, "no param with score ", name, "; found one");
-    return;
-  }
+  const ScoreParameter kind = ParameterOf(score);
+  ATTEND_EXPECT(kind != ScoreParameter::none || !param.defined(), kPart, "no param with score ", name, "; found one");
+  if (kind == ScoreParameter::none) return;
   ATTEND_EXPECT(param.defined(), kPart, "a param with score ", name, "; found none");
-  ATTEND_EXPECT((param.dim() == 1 || param.dim() == 2) && param.sym_size(-1) == dim, kPart, "param (", dim, ") or (Hq, ", dim, "); found ",
-                param.sym_sizes());
+  if (kind == ScoreParameter::vector) {
+    ATTEND_EXPECT((param.dim() == 1 || param.dim() == 2) && param.sym_size(-1) == dim, kPart, "param (", dim, ") or (Hq, ", dim,
+                  "); found ", param.sym_sizes());
+  } else {
+    ATTEND_EXPECT(param.dim() <= 1, kPart, "param () or (Hq); found ", param.sym_sizes());
+  }
   ATTEND_EXPECT(at::isFloatingType(param.scalar_type()), kPart, "a param of floats; found ", param.scalar_type());
 }
 
@@ -90,7 +89,7 @@ void CheckQueryAndKey(const Call& c, Shape& s) {
                 "key (B, Hk, Tk, D) and value (B, Hk, Tk, Dv); found ", c.key.sym_sizes(), " and ", c.value.sym_sizes());
 
   CheckParameter(c.score, *s.score, c.param, s.dim);
-  if (c.param.defined() && c.param.dim() == 2)
+  if (c.param.defined() && c.param.dim() == (ParameterOf(*s.score) == ScoreParameter::vector ? 2 : 1))
     ATTEND_EXPECT(c.param.sym_size(0) == s.heads, kPart, "param with one row a query head; found ", c.param.sym_sizes(), " with ", s.heads,
                   " heads");
   ATTEND_EXPECT(!c.scale || c.score == "scaled_dot", kPart, "scale with score scaled_dot only; found score ", c.score);
@@ -140,23 +139,48 @@ void CheckPacked(const Call& c, const Shape& s) {
                 "neither given scores, attn_mask, attn_bias nor query_lengths with packed sequences; found one of them");
 }
 
-std::string Supports() {
+void CheckSupport(const Call& c, const Shape& s) {
+  for (const auto* side : {&c.window_left, &c.window_right})
+    ATTEND_EXPECT(!*side || **side >= 0, kPart, "a window of at least 0 keys on each side; found ", **side);
+  ATTEND_EXPECT(!c.block_size || *c.block_size >= 1, kPart, "blocks of at least 1 key; found ", *c.block_size);
+  ATTEND_EXPECT(!c.look_back || c.block_size, kPart, "a block size with look_back; found none");
+  ATTEND_EXPECT(!c.look_back || *c.look_back >= 0, kPart, "a look_back of at least 0 blocks; found ", *c.look_back);
+  if (c.global_keys.defined()) {
+    ATTEND_EXPECT(c.global_keys.scalar_type() == at::kBool && c.global_keys.device() == c.value.device(), kPart, "global_keys of bool on ",
+                  c.value.device(), "; found ", c.global_keys.scalar_type(), " on ", c.global_keys.device());
+    const int64_t dims = c.global_keys.dim();
+    const bool fits = (dims == 1 || (dims == 2 && c.global_keys.sym_size(0) == s.batch)) && c.global_keys.sym_size(-1) == s.keys;
+    ATTEND_EXPECT(fits, kPart, "global_keys (", s.keys, ") or (", s.batch, ", ", s.keys, "); found ", c.global_keys.sym_sizes());
+  }
+  ATTEND_EXPECT(c.centers.defined() == c.half_width.has_value(), kPart, "centers and half_width together; found one of them");
+  if (!c.centers.defined()) return;
+  ATTEND_EXPECT(*c.half_width > 0, kPart, "a half_width above 0; found ", *c.half_width);
+  ATTEND_EXPECT(at::isFloatingType(c.centers.scalar_type()) && c.centers.device() == c.value.device(), kPart, "centers of floats on ",
+                c.value.device(), "; found ", c.centers.scalar_type(), " on ", c.centers.device());
+  const bool fits =
+      c.centers.dim() == 3 && c.centers.sym_size(0) == s.batch && c.centers.sym_size(1) == s.heads && c.centers.sym_size(2) == s.queries;
+  ATTEND_EXPECT(fits, kPart, "centers (", s.batch, ", ", s.heads, ", ", s.queries, "); found ", c.centers.sym_sizes());
+}
+
+// Readouts that choose one position.
+std::string Choosers() {
   std::string out;
-  for (const spec::MechanismList& list : spec::Mechanisms())
-    if (list.field == "support")
-      for (const spec::Mechanism& m : list.mechanisms) out += (out.empty() ? "" : ", ") + std::string(m.name);
+  for (const Choice& choice : Choices(OperatorReadout{}))
+    if (TraitsOf(static_cast<OperatorReadout>(choice.value)).chooses) out += (out.empty() ? "" : ", ") + std::string(choice.name);
   return out;
 }
 
-// Arguments that are part of the signature and of which no mechanism in the lists makes use yet.
-void CheckAvailable(const Call& c) {
-  ATTEND_EXPECT(!c.block_size && !c.look_back, kPart, "a support among ", Supports(),
-                " (is_causal, lengths and attn_mask combine with each); found block");
-  ATTEND_EXPECT(!c.global_keys.defined(), kPart, "a support among ", Supports(), " without global keys; found global_keys");
-  ATTEND_EXPECT(!c.centers.defined() && !c.half_width, kPart, "a support among ", Supports(), "; found centers or half_width (predictive)");
-  ATTEND_EXPECT(!c.alibi_slopes.defined(), kPart, "positions given by attn_bias; found alibi_slopes");
-  ATTEND_EXPECT(!c.return_sample, kPart, "no return_sample with a readout among ", ChoiceList<spec::Readout>(), "; found it");
-  ATTEND_EXPECT(c.temperature == 1, kPart, "temperature 1 with readout ", c.readout, "; found ", c.temperature);
+void CheckReadout(const Call& c, const Shape& s) {
+  const ReadoutTraits traits = TraitsOf(s.readout);
+  ATTEND_EXPECT(!c.return_sample || traits.chooses, kPart, "return_sample with a readout among ", Choosers(), "; found it with ",
+                c.readout);
+  ATTEND_EXPECT(!traits.draws || c.seed.defined(), kPart, "a seed with readout ", c.readout, "; found none");
+  ATTEND_EXPECT(traits.temperature || c.temperature == 1, kPart, "temperature 1 with readout ", c.readout, "; found ", c.temperature);
+  ATTEND_EXPECT(c.temperature > 0, kPart, "a temperature above 0; found ", c.temperature);
+  if (!traits.chooses) return;
+  ATTEND_EXPECT(s.normaliser != spec::Normaliser::sigmoid, kPart, "weights that sum to 1 with readout ", c.readout,
+                "; found normaliser sigmoid");
+  ATTEND_EXPECT(!c.centers.defined(), kPart, "weights that sum to 1 with readout ", c.readout, "; found the Gaussian of centers");
 }
 
 }  // namespace
@@ -178,8 +202,11 @@ Shape Check(const Call& c) {
   s.value_dim = c.value.sym_size(3);
   s.score = ChooseScore(c.score);
   s.normaliser = Choose<spec::Normaliser>("normaliser ", c.normaliser);
-  s.readout = Choose<spec::Readout>("readout ", c.readout);
-  CheckAvailable(c);
+  s.readout = Choose<OperatorReadout>("readout ", c.readout);
+  ATTEND_EXPECT(!c.alibi_slopes.defined(), kPart, "positions given by attn_bias; found alibi_slopes");
+  ATTEND_EXPECT(!c.return_lse || s.normaliser == spec::Normaliser::softmax, kPart, "no return_lse with normaliser ", c.normaliser,
+                " (only softmax has one); found it");
+  CheckReadout(c, s);
   s.score ? CheckQueryAndKey(c, s) : CheckGivenScores(c, s);
   ATTEND_EXPECT(s.kv_heads >= 1 && s.heads % s.kv_heads == 0, kPart, "query heads a multiple of key/value heads; found ", s.heads, " and ",
                 s.kv_heads);
@@ -202,8 +229,7 @@ Shape Check(const Call& c) {
                   c.attn_bias.scalar_type());
     CheckBroadcast("attn_bias", c.attn_bias, s, c.value.device());
   }
-  for (const auto* side : {&c.window_left, &c.window_right})
-    ATTEND_EXPECT(!*side || **side >= 0, kPart, "a window of at least 0 keys on each side; found ", **side);
+  CheckSupport(c, s);
   ATTEND_EXPECT(c.dropout_p >= 0 && c.dropout_p <= 1, kPart, "dropout_p from 0 to 1; found ", c.dropout_p);
   ATTEND_EXPECT(c.dropout_p == 0 || c.seed.defined(), kPart, "a seed with dropout_p > 0; found none");
   return s;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "attend/ops/call.h"
+#include "attend/ops/composed_readout.h"
 #include "attend/spec/mechanisms.h"
 
 // One line "[part] expected …; found …", of which the caller gives what follows "expected"; a ValueError in Python.
@@ -20,7 +21,7 @@ struct Shape {
   c10::SymInt dim, value_dim;          // D (0 with given scores), Dv
   std::optional<spec::Score> score;    // none: given scores
   spec::Normaliser normaliser = spec::Normaliser::softmax;
-  spec::Readout readout = spec::Readout::soft;
+  OperatorReadout readout = OperatorReadout::soft;
   at::ScalarType dtype = at::kFloat, compute = at::kFloat;  // of value and output; of the arithmetic and lse
 };
 

@@ -1,6 +1,7 @@
 #include "attend/ops/composed.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
@@ -8,13 +9,14 @@
 #include <cmath>
 #include <limits>
 
+#include "attend/ops/by_autograd.h"
 #include "attend/ops/check.h"
+#include "attend/ops/composed_readout.h"
 #include "attend/ops/composed_score.h"
 #include "attend/ops/memory.h"
 #include "attend/ops/normalisers.inc"
 #include "attend/ops/packed.h"
 #include "attend/ops/philox.h"
-#include "attend/ops/readouts.inc"
 #include "attend/ops/shared_rows.h"
 #include "attend/ops/visibility.h"
 
@@ -74,6 +76,19 @@ struct Problem {
                           value.options());
   }
 
+  // What the weights are multiplied by after the normaliser, 0 where invisible; undefined: by nothing.
+  Tensor Factors() const {
+    Tensor factors = WeightFactors(call, queries, keys, shape.compute);
+    return factors.defined() && invisible.defined() ? factors.masked_fill(invisible, 0) : factors;
+  }
+
+  ReadoutArgs Readout(const Tensor& weights, const Tensor& index = {}) const {
+    ReadoutArgs args{weights, {}, index, call.temperature};
+    if (TraitsOf(shape.readout).draws)
+      args.noise = GumbelDraws(RowKeys(call.seed, batch), call.query_offset, heads, queries, keys, kSampleStream, value.options());
+    return args;
+  }
+
   // (B, Hq, Tq, Tk), -inf where invisible.
   Tensor Scores() const {
     Tensor s = shape.score ? Whole(ScoreForward(*shape.score, score)) : call.scores.to(shape.compute);
@@ -116,21 +131,12 @@ struct Problem {
   }
 };
 
-// weights and output (B, Hq, Tq, .)
-Tensor Read(Problem& p, const Tensor& weights) {
-  switch (p.shape.readout) {
-#define ATTEND_READOUT(name, ...)                                             \
-  case spec::Readout::name: {                                                 \
-    using Readout = ComposedReadout<spec::Readout::name>;                     \
-    const Tensor out = p.Whole(Readout::Forward(p.Folded(weights), p.value)); \
-    if (!p.Shows(out)) return out;                                            \
-    p.Clean();                                                                \
-    return p.Whole(Readout::Forward(p.Folded(weights), p.value));             \
-  }
-#include "attend/spec/readouts.def"
-#undef ATTEND_READOUT
-  }
-  return {};
+// Sums of values (B, Hq, Tq, Dv) by what is read of them (B, Hq, Tq, Tk).
+Tensor Sum(Problem& p, const Tensor& read) {
+  const Tensor out = p.Whole(at::bmm(p.Folded(read), p.value));
+  if (!p.Shows(out)) return out;
+  p.Clean();
+  return p.Whole(at::bmm(p.Folded(read), p.value));
 }
 
 Normalised Normalise(const Problem& p, bool lse) {
@@ -145,81 +151,93 @@ Normalised Normalise(const Problem& p, bool lse) {
   return {};
 }
 
+template <class N>
+Tensor BackwardOf(const Problem& p, const Tensor& weights, const Tensor& grad_weights, const Tensor& grad_lse) {
+  if constexpr (requires { N::Backward(weights, grad_weights, grad_lse); })
+    return N::Backward(weights, grad_weights, grad_lse);
+  else
+    return ByAutograd([](const std::vector<Tensor>& x) { return N::Forward(x[0], true, false).weights; }, {p.Scores()}, grad_weights)[0];
+}
+
 Tensor NormaliserBackward(const Problem& p, const Tensor& weights, const Tensor& grad_weights, const Tensor& grad_lse) {
   switch (p.shape.normaliser) {
 #define ATTEND_NORMALISER(name, ...) \
   case spec::Normaliser::name:       \
-    return ComposedNormaliser<spec::Normaliser::name>::Backward(weights, grad_weights, grad_lse);
+    return BackwardOf<ComposedNormaliser<spec::Normaliser::name>>(p, weights, grad_weights, grad_lse);
 #include "attend/spec/normalisers.def"
 #undef ATTEND_NORMALISER
   }
   return {};
 }
 
-// Of the weights after dropout, and of the value.
-struct ReadGradients {
-  Tensor weights, value;
-};
-ReadGradients ReadBackward(const Problem& p, const Tensor& grad_output, const Tensor& weights, bool needs_weights, bool needs_value) {
-  ReadGradients out;
-  switch (p.shape.readout) {
-#define ATTEND_READOUT(name, ...)                                                    \
-  case spec::Readout::name: {                                                        \
-    using Readout = ComposedReadout<spec::Readout::name>;                            \
-    if (needs_weights) out.weights = Readout::BackwardWeights(grad_output, p.value); \
-    if (needs_value) out.value = Readout::BackwardValue(grad_output, weights);       \
-    break;                                                                           \
-  }
-#include "attend/spec/readouts.def"
-#undef ATTEND_READOUT
-  }
-  return out;
-}
-
 ScoreGradients ScoresBackward(Problem& p, const Tensor& grad, ScoreNeeds needs) {
   ScoreGradients out = ScoreBackward(*p.shape.score, p.score, grad, needs);
-  // A key that is not a number shows in the query's gradient, which sums over keys; a query in itself, which is as small.
-  const Tensor& sum = out.query.defined() ? out.query : out.param.defined() ? out.param : out.key;
-  if (!p.Shows(sum) && !p.Shows(p.score.query)) return out;
+  // A key that is not a number shows in the query's or the param's gradient, which sum over keys; a query in itself, which is as small.
+  bool shows = p.Shows(p.score.query) || (!out.query.defined() && !out.param.defined() && p.Shows(out.key));
+  for (const Tensor* sum : {&out.query, &out.param}) shows = shows || (sum->defined() && p.Shows(*sum));
+  if (!shows) return out;
   p.Clean();
   return ScoreBackward(*p.shape.score, p.score, grad, needs);
 }
 
 Tensor None(const Call& call) { return at::empty({0}, call.value.options()); }
 
-// The gradient of the scores (B, Hq, Tq, Tk), and of the value (R, Tk, Dv) where needed.
-ReadGradients BackwardToScores(const Problem& p, const BackwardCall& b, bool needs_scores, bool needs_value) {
-  Tensor weights = b.weights.defined() ? b.weights.to(p.shape.compute) : Normalise(p, false).weights;
+// Gradients of the scores (B, Hq, Tq, Tk), of the value (R, Tk, Dv) and of the centres (B, Hq, Tq).
+struct InnerGradients {
+  Tensor scores, value, centers;
+};
+
+InnerGradients BackwardToScores(const Problem& p, const BackwardCall& b, bool needs_scores, bool needs_value) {
+  const Tensor factors = p.Factors();
+  // Saved weights serve where they are the normaliser's own.
+  const Tensor normal = b.weights.defined() && !factors.defined() ? b.weights.to(p.shape.compute) : Normalise(p, false).weights;
+  const Tensor weights = factors.defined() ? normal * factors : normal;
   const Tensor dropout = p.DropoutOfWeights();
-  ReadGradients out;
+  const ReadoutArgs readout = p.Readout(weights, b.sample);
+  const Selection selection = Select(p.shape.readout, readout);
+  InnerGradients out;
+  Tensor grad_weights;
   if (b.grad_output.defined()) {
     Tensor grad_output = p.Folded(b.grad_output.to(p.shape.compute).contiguous());
     if (b.call.query_lengths.defined()) grad_output = grad_output.masked_fill(p.DeadQueries(), 0);
-    const Tensor read = p.Folded(dropout.defined() ? weights * dropout : weights);
-    out = ReadBackward(p, grad_output, read, needs_scores, needs_value);
+    if (needs_value) {
+      const Tensor read = p.Folded(dropout.defined() ? selection.read * dropout : selection.read);
+      out.value = at::bmm(read.transpose(1, 2), grad_output);
+    }
+    if (needs_scores && TraitsOf(p.shape.readout).differentiates) {
+      Tensor grad_read = p.Whole(at::bmm(grad_output, p.value.transpose(1, 2)));
+      if (dropout.defined()) grad_read.mul_(dropout);
+      if (p.invisible.defined()) grad_read.masked_fill_(p.invisible, 0);  // a value that is NaN there
+      grad_weights = SelectBackward(p.shape.readout, readout, selection, grad_read);
+    }
   }
   if (!needs_scores) return out;
-  Tensor grad_weights = out.weights.defined() ? p.Whole(out.weights) : Tensor();
-  if (grad_weights.defined() && dropout.defined()) grad_weights.mul_(dropout);
-  if (b.grad_weights.defined())
-    grad_weights = grad_weights.defined() ? grad_weights.add_(b.grad_weights) : b.grad_weights.to(p.shape.compute, false, true);
+  const auto add = [&](const Tensor& more) { grad_weights = grad_weights.defined() ? grad_weights.add_(more) : more; };
+  if (b.grad_weights.defined()) add(b.grad_weights.to(p.shape.compute, false, true));
+  if (b.grad_sample_logp.defined()) add(LogWeightBackward(weights, selection.index, b.grad_sample_logp.to(p.shape.compute)));
   if (!grad_weights.defined() && !b.grad_lse.defined()) grad_weights = at::zeros(weights.sizes(), weights.options());
-  if (grad_weights.defined() && p.invisible.defined()) grad_weights.masked_fill_(p.invisible, 0);  // a value that is NaN there
-  out.weights = NormaliserBackward(p, weights, grad_weights, b.grad_lse.defined() ? b.grad_lse.to(p.shape.compute) : b.grad_lse);
-  if (b.grad_lse.defined() && p.invisible.defined()) out.weights.masked_fill_(p.invisible, 0);  // a gradient of lse = -inf
+  if (grad_weights.defined() && p.invisible.defined()) grad_weights.masked_fill_(p.invisible, 0);
+  if (grad_weights.defined() && factors.defined()) {
+    if (b.needs[kCenters]) out.centers = CentersBackward(b.call, p.queries, p.keys, factors, grad_weights * normal);
+    grad_weights.mul_(factors);
+  }
+  out.scores = NormaliserBackward(p, normal, grad_weights, b.grad_lse.defined() ? b.grad_lse.to(p.shape.compute) : b.grad_lse);
+  if (b.grad_lse.defined() && p.invisible.defined()) out.scores.masked_fill_(p.invisible, 0);  // a gradient of lse = -inf
   return out;
 }
 
 Outputs Forward(const Call& call) {
   Problem p(call, /*share=*/true);
   const Normalised normalised = Normalise(p, call.return_lse);
-  const Tensor dropout = p.DropoutOfWeights();
+  const Tensor dropout = p.DropoutOfWeights(), factors = p.Factors();
+  const Tensor weights = factors.defined() ? normalised.weights * factors : normalised.weights;
+  const Selection selection = Select(p.shape.readout, p.Readout(weights));
   Outputs out;
-  out.output = Read(p, dropout.defined() ? normalised.weights * dropout : normalised.weights).to(p.shape.dtype);
-  out.weights = call.need_weights ? normalised.weights.to(p.shape.dtype) : None(call);
+  out.output = Sum(p, dropout.defined() ? selection.read * dropout : selection.read).to(p.shape.dtype);
+  out.weights = call.need_weights ? weights.to(p.shape.dtype) : None(call);
   out.lse = call.return_lse ? normalised.lse : at::empty({0}, p.value.options());
-  out.sample = at::empty({0}, call.value.options().dtype(at::kLong));
-  out.sample_logp = at::empty({0}, p.value.options());
+  out.sample = call.return_sample ? selection.index : at::empty({0}, call.value.options().dtype(at::kLong));
+  out.sample_logp = call.return_sample ? LogWeight(weights, selection.index) : at::empty({0}, p.value.options());
   return out;
 }
 
@@ -228,18 +246,19 @@ Gradients Backward(const BackwardCall& b) {
   const Call& c = b.call;
   const auto needs = [&](Gradient g) { return b.needs[g] && Differentiable(c, g).defined(); };
   const bool of_score = p.shape.score && (needs(kQuery) || needs(kKey) || needs(kParam));
-  const bool any = of_score || needs(kScores) || needs(kBias);
-  const ReadGradients read = BackwardToScores(p, b, any, needs(kValue));
+  const bool any = of_score || needs(kScores) || needs(kBias) || needs(kCenters);
+  const InnerGradients inner = BackwardToScores(p, b, any, needs(kValue));
   Gradients out;
   for (Tensor& g : out) g = None(c);
   const auto zeros = [](const Tensor& like) { return at::zeros(like.sizes(), like.options()); };
   if (needs(kValue)) {
-    out[kValue] = read.value.defined()
-                      ? RowsOfMemoryBackward(read.value.view({p.batch, p.kv_heads, p.keys, -1}).to(p.shape.dtype), c.value, c.key_rows)
+    out[kValue] = inner.value.defined()
+                      ? RowsOfMemoryBackward(inner.value.view({p.batch, p.kv_heads, p.keys, -1}).to(p.shape.dtype), c.value, c.key_rows)
                       : zeros(c.value);
   }
   if (!any) return out;
-  const Tensor& grad = read.weights;
+  const Tensor& grad = inner.scores;
+  if (needs(kCenters)) out[kCenters] = inner.centers.defined() ? inner.centers.to(c.centers.scalar_type()) : zeros(c.centers);
   if (needs(kScores)) out[kScores] = grad.to(p.shape.dtype);
   if (needs(kBias)) out[kBias] = grad.sum_to_size(c.attn_bias.sizes()).to(c.attn_bias.scalar_type()).contiguous();
   if (!of_score) return out;

@@ -15,7 +15,7 @@ struct Normalised {
 //   static Normalised Forward(const at::Tensor& scores, bool hidden, bool lse);  // (B, Hq, Tq, Tk); invisible scores are -inf;
 //                                                                              // hidden: some may be
 //   static at::Tensor Backward(const at::Tensor& weights, const at::Tensor& grad_weights, const at::Tensor& grad_lse);
-// where either gradient may be undefined, but not both.
+// where either gradient may be undefined, but not both. Backward is optional where there is no lse: else by autograd.
 template <spec::Normaliser normaliser>
 struct ComposedNormaliser;
 

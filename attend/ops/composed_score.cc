@@ -1,33 +1,30 @@
 #include "attend/ops/composed_score.h"
 
-#include <ATen/core/grad_mode.h>
-#include <c10/core/impl/LocalDispatchKeySet.h>
-#include <torch/csrc/autograd/autograd.h>
+#include <ATen/TensorOperators.h>
 
+#include "attend/ops/by_autograd.h"
 #include "attend/ops/scores.inc"
 
 namespace attend::ops {
 namespace {
 
-// Differentiates a formula that brings no Backward of its own, inside a kernel that runs below autograd.
+// Differentiates a formula that brings no Backward of its own.
 template <class S>
-ScoreGradients ByAutograd(const ScoreArgs& args, const at::Tensor& grad, ScoreNeeds needs) {
-  const c10::impl::LocalDispatchKeySet below = c10::impl::tls_local_dispatch_key_set();
-  const c10::impl::ForceDispatchKeyGuard above(below.included_ | c10::DispatchKeySet(c10::DispatchKey::ADInplaceOrView),
-                                               below.excluded_ - c10::autograd_dispatch_keyset_with_ADInplaceOrView);
-  const at::AutoGradMode record(true);
+ScoreGradients OfForward(const ScoreArgs& args, const at::Tensor& grad, ScoreNeeds needs) {
   ScoreArgs leaf = args;
+  std::vector<at::Tensor*> wanted;
+  for (const auto& [t, needed] :
+       {std::pair(&leaf.query, needs.query), std::pair(&leaf.key, needs.key), std::pair(&leaf.param, needs.param)}) {
+    if (t->defined()) *t = t->detach();
+    if (needed) wanted.push_back(t);
+  }
   std::vector<at::Tensor> inputs;
-  const auto open = [&](at::Tensor& t, bool needed) {
-    if (!t.defined()) return;
-    t = t.detach();
-    if (needed) inputs.push_back(t.requires_grad_());
+  for (const at::Tensor* t : wanted) inputs.push_back(*t);
+  const auto forward = [&](const std::vector<at::Tensor>& x) {
+    for (size_t i = 0; i < x.size(); i++) *wanted[i] = x[i];
+    return S::Forward(leaf);
   };
-  open(leaf.query, needs.query);
-  open(leaf.key, needs.key);
-  open(leaf.param, needs.param);
-  const auto found = torch::autograd::grad({S::Forward(leaf)}, inputs, {grad}, /*retain_graph=*/false, /*create_graph=*/false,
-                                           /*allow_unused=*/true);
+  const std::vector<at::Tensor> found = ByAutograd(forward, inputs, grad);
   ScoreGradients out;
   size_t i = 0;
   if (needs.query) out.query = found[i++];
@@ -69,7 +66,7 @@ ScoreGradients ScoreBackward(spec::Score score, const ScoreArgs& args, const at:
     } else if constexpr (requires { S::Backward(args, grad, needs); }) {
       return S::Backward(args, grad, needs);
     } else {
-      return ByAutograd<S>(args, grad, needs);
+      return OfForward<S>(args, grad, needs);
     }
   });
 }
@@ -92,6 +89,39 @@ std::string_view ScoreInstead(spec::Score score) {
       return {};
     }
   });
+}
+
+ScoreLayer LayerOf(spec::Score score) {
+  ScoreLayer layer = Visit(score, [](auto s) {
+    if constexpr (requires { s.kLayer; }) {
+      return s.kLayer;
+    } else {
+      return ScoreLayer{};
+    }
+  });
+  if (layer.score.empty()) layer.score = Name(score);
+  return layer;
+}
+
+double UsualScale(spec::Score score, int64_t dim) {
+  return Visit(score, [&](auto s) {
+    if constexpr (requires { s.Scale(dim); }) {
+      return s.Scale(dim);
+    } else {
+      return 1.0;
+    }
+  });
+}
+
+at::Tensor ScaleOfQueries(const ScoreArgs& a) {
+  if (a.param.dim() == 0 || a.heads == 1) return a.param.reshape({1, 1, 1});
+  const int64_t group = a.heads / a.kv_heads;
+  return a.param.reshape({1, a.kv_heads, group, 1}).expand({a.batch, a.kv_heads, group, a.queries}).reshape({a.query.size(0), -1, 1});
+}
+
+at::Tensor SumOfScale(const ScoreArgs& a, const at::Tensor& of_queries) {
+  if (a.param.dim() == 0) return of_queries.sum();
+  return of_queries.reshape({a.batch, a.heads, a.queries}).sum(at::IntArrayRef{0, 2});
 }
 
 }  // namespace attend::ops

@@ -26,14 +26,24 @@ struct ScoreNeeds {
   bool query = false, key = false, param = false;
 };
 
-enum class ScoreParameter { none, vector };  // vector: (D) or (Hq, D)
+enum class ScoreParameter { none, vector, scale };  // vector: (D) or (Hq, D); scale: () or (Hq)
+
+// What a layer puts around the operator: learned projections of queries and keys, a bias in the key's, and the score that the operator is
+// asked for ("given": the layer makes the scores itself, nn/scores/<name>.h); empty: the score of the same name.
+struct ScoreLayer {
+  bool query = false, key = false, bias = false;
+  std::string_view score = {};
+};
 
 // The composed formula of one score: file ops/scores/<name>.h specialises it with
 //   static constexpr ScoreParameter kParameter;                                  // what `param` holds
 //   static at::Tensor Forward(const ScoreArgs&);                                 // (R, N, Tk)
 //   static ScoreGradients Backward(const ScoreArgs&, const at::Tensor& grad, ScoreNeeds);  // optional, else by autograd
+//   static double Scale(int64_t dim);                                            // where kParameter is scale: its usual value
 // or, where modules build it from another, with
 //   static constexpr std::string_view kInstead;                                  // what to ask for
+// and, where a layer projects, with
+//   static constexpr ScoreLayer kLayer;
 template <spec::Score score>
 struct ComposedScore;
 
@@ -42,5 +52,12 @@ at::Tensor ScoreForward(spec::Score score, const ScoreArgs& args);
 ScoreGradients ScoreBackward(spec::Score score, const ScoreArgs& args, const at::Tensor& grad, ScoreNeeds needs);
 ScoreParameter ParameterOf(spec::Score score);
 std::string_view ScoreInstead(spec::Score score);  // empty: the operator computes it
+ScoreLayer LayerOf(spec::Score score);
+double UsualScale(spec::Score score, int64_t dim);
+
+// Scale as it multiplies scores (R, N, Tk): a number, or that of each query's head (R, N, 1).
+at::Tensor ScaleOfQueries(const ScoreArgs& args);
+// The scale's gradient, from that of each query (R, N).
+at::Tensor SumOfScale(const ScoreArgs& args, const at::Tensor& of_queries);
 
 }  // namespace attend::ops

@@ -14,8 +14,10 @@ void AttentionMeta(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   out.output = at::empty_symint({s.batch, s.heads, s.queries, s.value_dim}, low);
   out.weights = call.need_weights ? at::empty_symint({s.batch, s.heads, s.queries, s.keys}, low) : at::empty({0}, low);
   out.lse = call.return_lse ? at::empty_symint({s.batch, s.heads, s.queries}, exact) : at::empty({0}, exact);
-  out.sample = at::empty({0}, low.dtype(at::kLong));
-  out.sample_logp = at::empty({0}, exact);
+  const std::vector<c10::SymInt> sampled =
+      call.return_sample ? std::vector<c10::SymInt>{s.batch, s.heads, s.queries} : std::vector<c10::SymInt>{0};
+  out.sample = at::empty_symint(sampled, low.dtype(at::kLong));
+  out.sample_logp = at::empty_symint(sampled, exact);
   Push(*stack, out);
 }
 

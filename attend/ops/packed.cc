@@ -43,12 +43,14 @@ Call One(const Call& call, const PackedSequence& s, const Tensor& keys) {
   out.key_lengths = Entry(call.key_lengths, s.row);
   out.query_offset = Entry(call.query_offset, s.row);
   out.seed = Entry(keys, s.row);
+  if (call.centers.defined()) out.centers = call.centers.narrow(2, s.query, s.queries);
+  if (call.global_keys.defined()) out.global_keys = call.global_keys.narrow(-1, s.key, s.keys);
   out.cu_seqlens_q = out.cu_seqlens_k = Tensor();
   return out;
 }
 
 Tensor Keys(const Call& call, size_t sequences) {
-  return call.dropout_p > 0 ? RowKeys(call.seed, static_cast<int64_t>(sequences)) : Tensor();
+  return call.seed.defined() ? RowKeys(call.seed, static_cast<int64_t>(sequences)) : Tensor();
 }
 
 }  // namespace
@@ -63,12 +65,16 @@ Outputs PackedForward(const Call& call, Outputs (*one)(const Call&)) {
   out.output = at::empty({1, heads, queries, call.value.size(3)}, low);
   out.lse = call.return_lse ? at::empty({1, heads, queries}, exact) : at::empty({0}, exact);
   out.weights = at::empty({0}, low);
-  out.sample = at::empty({0}, low.dtype(at::kLong));
-  out.sample_logp = at::empty({0}, exact);
+  const std::vector<int64_t> sampled = call.return_sample ? std::vector<int64_t>{1, heads, queries} : std::vector<int64_t>{0};
+  out.sample = at::empty(sampled, low.dtype(at::kLong));
+  out.sample_logp = at::empty(sampled, exact);
   for (const PackedSequence& s : sequences) {
     const Outputs part = one(One(call, s, keys));
     out.output.narrow(2, s.query, s.queries).copy_(part.output);
     if (call.return_lse) out.lse.narrow(2, s.query, s.queries).copy_(part.lse);
+    if (!call.return_sample) continue;
+    out.sample.narrow(2, s.query, s.queries).copy_(part.sample);
+    out.sample_logp.narrow(2, s.query, s.queries).copy_(part.sample_logp);
   }
   return out;
 }
@@ -86,9 +92,12 @@ Gradients PackedBackward(const BackwardCall& b, Gradients (*one)(const BackwardC
     part.call = One(b.call, s, keys);
     if (b.grad_output.defined()) part.grad_output = b.grad_output.narrow(2, s.query, s.queries);
     if (b.grad_lse.defined()) part.grad_lse = b.grad_lse.narrow(2, s.query, s.queries);
+    if (b.grad_sample_logp.defined()) part.grad_sample_logp = b.grad_sample_logp.narrow(2, s.query, s.queries);
+    if (b.sample.defined()) part.sample = b.sample.narrow(2, s.query, s.queries);
     part.output = part.weights = part.lse = Tensor();
     const Gradients found = one(part);
-    if (b.needs[kQuery]) out[kQuery].narrow(2, s.query, s.queries).copy_(found[kQuery]);
+    for (Gradient g : {kQuery, kCenters})
+      if (b.needs[g]) out[g].narrow(2, s.query, s.queries).copy_(found[g]);
     for (Gradient g : {kKey, kValue})
       if (b.needs[g]) out[g].narrow(2, s.key, s.keys).copy_(found[g]);
     if (b.needs[kParam] && b.call.param.defined()) out[kParam].add_(found[kParam]);

@@ -27,14 +27,14 @@ SourceMap MeanSourceMap(const Hypothesis& hypothesis) {
   SourceMap out;
   int64_t parts = 0;
   for (const HypothesisMap& map : hypothesis.maps) {
-    if (!map.over_source) continue;
+    if (map.over != MapOver::source) continue;
     parts += map.heads;
     out.tokens = map.tokens;
     out.keys = std::max(out.keys, map.keys);
   }
   out.weights.assign(static_cast<size_t>(out.tokens * out.keys), 0);
   for (const HypothesisMap& map : hypothesis.maps) {
-    if (!map.over_source) continue;
+    if (map.over != MapOver::source) continue;
     for (int64_t i = 0; i < map.tokens * map.heads; i++)
       for (int64_t j = 0; j < map.keys; j++)
         out.weights[static_cast<size_t>(i / map.heads * out.keys + j)] +=

@@ -28,12 +28,16 @@ struct StepRequest {
   Maps maps = Maps::none;
 };
 
+// What the keys of a map are: positions of the source, of the output so far, or of the decoder's inputs so far, the start symbol and then
+// the output.
+enum class MapOver { source, output, input };
+
 // One attention map of one step: what each row looks at.
 struct StepMap {
   std::string path;  // the layer's path in the model, e.g. "decoder.attention"
   int64_t heads = 0, keys = 0;
   std::vector<float> weights;  // (rows, heads, keys); 0 beyond a row's length
-  bool over_source = true;     // keys are positions of the source; false: of the output so far
+  MapOver over = MapOver::source;
 };
 
 struct StepResult {

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "attend/search/decoder.h"
+
 namespace attend::search {
 
 // The ids that a search must know.
@@ -23,7 +25,7 @@ struct Sentence {
 // Where the tokens of one hypothesis looked, in one layer.
 struct HypothesisMap {
   std::string path;
-  bool over_source = true;                  // keys are positions of the source; false: of the output
+  MapOver over = MapOver::source;
   int64_t tokens = 0, heads = 0, keys = 0;  // tokens: as many as log_probs of the hypothesis has
   std::vector<float> weights;               // (tokens, heads, keys)
 };

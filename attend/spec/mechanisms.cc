@@ -21,11 +21,16 @@ constexpr Mechanism kNormalisers[] = {
 #include "attend/spec/normalisers.def"
 };
 #undef ATTEND_NORMALISER
-#define ATTEND_READOUT ATTEND_ENTRY
+#define ATTEND_READOUT(name, options, formula, source, parameters) ATTEND_ENTRY(name, formula, source, parameters)
 constexpr Mechanism kReadouts[] = {
 #include "attend/spec/readouts.def"
 };
 #undef ATTEND_READOUT
+#define ATTEND_ESTIMATOR(name, options, formula, source, parameters) ATTEND_ENTRY(name, formula, source, parameters)
+constexpr Mechanism kEstimators[] = {
+#include "attend/spec/estimators.def"
+};
+#undef ATTEND_ESTIMATOR
 #define ATTEND_FUSION ATTEND_ENTRY
 constexpr Mechanism kFusions[] = {
 #include "attend/spec/fusions.def"
@@ -36,6 +41,11 @@ constexpr Mechanism kCells[] = {
 #include "attend/spec/cells.def"
 };
 #undef ATTEND_CELL
+#define ATTEND_INTRA(name, options, formula, source, parameters) ATTEND_ENTRY(name, formula, source, parameters)
+constexpr Mechanism kIntras[] = {
+#include "attend/spec/intras.def"
+};
+#undef ATTEND_INTRA
 #undef ATTEND_ENTRY
 
 constexpr MechanismList kLists[] = {
@@ -43,8 +53,10 @@ constexpr MechanismList kLists[] = {
     {"supports", "support", "which keys a query may see", kSupports},
     {"normalisers", "normaliser", "how scores become weights", kNormalisers},
     {"readouts", "readout", "how weights read the values", kReadouts},
+    {"estimators", "estimator", "how the choice of a hard readout is differentiated", kEstimators},
     {"fusions", "fusion", "how a recurrent decoder uses its context", kFusions},
     {"cells", "cell", "how a recurrent network carries its state", kCells},
+    {"intras", "intra", "how a recurrent cell attends over its own past", kIntras},
 };
 
 // An enum's values are the lines of its list in order, so a line's place is its value.
@@ -57,9 +69,13 @@ constexpr std::array<Choice, n> MakeChoices(const Mechanism (&list)[n]) {
 
 constexpr auto kScoreChoices = MakeChoices(kScores);
 constexpr auto kNormaliserChoices = MakeChoices(kNormalisers);
-constexpr auto kReadoutChoices = MakeChoices(kReadouts);
 constexpr auto kFusionChoices = MakeChoices(kFusions);
 constexpr auto kCellChoices = MakeChoices(kCells);
+
+constexpr Choice kScoreVectorChoices[] = {
+    {"learned", static_cast<int>(ScoreVector::learned), "a parameter"},
+    {"ones", static_cast<int>(ScoreVector::ones), "all ones: the sum of the hidden layer"},
+};
 
 constexpr Choice kScoreAliases[] = {
     {"bahdanau", static_cast<int>(Score::additive)},
@@ -72,9 +88,9 @@ constexpr Choice kScoreAliases[] = {
 std::span<const Choice> Choices(Score) { return kScoreChoices; }
 std::span<const Choice> Aliases(Score) { return kScoreAliases; }
 std::span<const Choice> Choices(Normaliser) { return kNormaliserChoices; }
-std::span<const Choice> Choices(Readout) { return kReadoutChoices; }
 std::span<const Choice> Choices(Fusion) { return kFusionChoices; }
 std::span<const Choice> Choices(Cell) { return kCellChoices; }
+std::span<const Choice> Choices(ScoreVector) { return kScoreVectorChoices; }
 std::span<const MechanismList> Mechanisms() { return kLists; }
 
 }  // namespace attend::spec

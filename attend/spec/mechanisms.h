@@ -19,11 +19,6 @@ enum class Normaliser {
 #include "attend/spec/normalisers.def"
 };
 #undef ATTEND_NORMALISER
-#define ATTEND_READOUT ATTEND_ENUM_VALUE
-enum class Readout {
-#include "attend/spec/readouts.def"
-};
-#undef ATTEND_READOUT
 #define ATTEND_FUSION ATTEND_ENUM_VALUE
 enum class Fusion {
 #include "attend/spec/fusions.def"
@@ -34,14 +29,16 @@ enum class Cell {
 #include "attend/spec/cells.def"
 };
 #undef ATTEND_CELL
+// What a score's vector v is: the word of the option score_vector.
+enum class ScoreVector { learned, ones };
 #undef ATTEND_ENUM_VALUE
 
 std::span<const Choice> Choices(Score);
 std::span<const Choice> Aliases(Score);  // the names of the papers' authors: accepted on input, never printed
 std::span<const Choice> Choices(Normaliser);
-std::span<const Choice> Choices(Readout);
 std::span<const Choice> Choices(Fusion);
 std::span<const Choice> Choices(Cell);
+std::span<const Choice> Choices(ScoreVector);
 
 // One line of a list: what `attend mechanisms` and docs/mechanisms.md print.
 struct Mechanism {
@@ -55,6 +52,9 @@ struct MechanismList {
   std::string_view question;  // what the list answers: "how a query is compared with a key"
   std::span<const Mechanism> mechanisms;
 };
+
+// How mechanisms are computed, on each device: by their composed formulas (attend/ops, attend/nn).
+inline constexpr std::string_view kPath = "composed on cpu and cuda";
 
 // Every list, in the order in which the docs print them.
 std::span<const MechanismList> Mechanisms();

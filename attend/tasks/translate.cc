@@ -55,7 +55,8 @@ class TranslateTask : public train::Trainable {
   nn::Module& module() override { return translator_.model(); }
 
   models::LossSum Loss(const data::Batch& batch, nn::Context& context) const override {
-    return translator_.model().Loss(batch, {options_.train.label_smoothing, options_.train.guided_alignment}, context);
+    return translator_.model().Loss(batch, {options_.train.label_smoothing, options_.train.guided_alignment, options_.train.coverage_loss},
+                                    context);
   }
 
   train::Validation Validate(models::Workers& workers, int64_t samples) override {
@@ -69,7 +70,8 @@ class TranslateTask : public train::Trainable {
       const data::Batch& batch = batches_[static_cast<size_t>(b)];
       const models::LossSum loss = translator_.model().Loss(batch, {}, context);
       likelihood[static_cast<size_t>(b)] = {loss.nll, loss.tokens};
-      for (const nn::RecordedMap& map : context.recorded) AddEntropy(map, batch, entropy[static_cast<size_t>(b)]);
+      for (const nn::RecordedMap& map : context.recorded)
+        if (map.kind == nn::MapKind::cross) AddEntropy(map, batch, entropy[static_cast<size_t>(b)]);
     });
     metrics::LogLikelihood sum;
     metrics::RowEntropy rows;

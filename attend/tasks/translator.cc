@@ -30,15 +30,21 @@ std::vector<metrics::Link> Align(const search::SourceMap& map, std::span<const i
 
 report::AttentionMap ToReport(const search::HypothesisMap& map, const std::vector<std::string>& rows,
                               const std::vector<std::string>& columns) {
-  report::AttentionMap out{
-      map.path, "produces: target", map.over_source ? "reads from: source" : "reads from: target", rows, columns, map.heads, {}};
-  const size_t keys = columns.size();
-  out.weights.reserve(static_cast<size_t>(map.heads * map.tokens) * keys);
+  report::AttentionMap out{map.path,
+                           "produces: target",
+                           map.over == search::MapOver::source ? "reads from: source" : "reads from: target",
+                           rows,
+                           columns,
+                           map.heads,
+                           {}};
+  const auto keys = static_cast<int64_t>(columns.size()), given = std::min(keys, map.keys);  // the last step may not have seen itself
+  out.weights.reserve(static_cast<size_t>(map.heads * map.tokens * keys));
   // (tokens, heads, keys with padding) -> (heads, tokens, keys)
   for (int64_t h = 0; h < map.heads; h++)
     for (int64_t t = 0; t < map.tokens; t++) {
       const auto row = map.weights.begin() + (t * map.heads + h) * map.keys;
-      out.weights.insert(out.weights.end(), row, row + static_cast<int64_t>(keys));
+      out.weights.insert(out.weights.end(), row, row + given);
+      out.weights.insert(out.weights.end(), static_cast<size_t>(keys - given), 0.0f);
     }
   return out;
 }
@@ -87,6 +93,21 @@ data::Batch Translator::MakeBatch(const std::vector<Source>& sources, std::span<
   return data::MakeBatch(examples, rows, {Sides()[0]}, false);
 }
 
+void Translator::AddSourceMaps(std::vector<Source>& sources, std::span<const int64_t> lines, const data::Batch& batch) const {
+  for (const models::SequenceModel::SourceMap& map : model_->SourceMaps(batch, device_))
+    for (size_t row = 0; row < lines.size(); row++) {
+      Source& source = sources[static_cast<size_t>(lines[row])];
+      const auto length = static_cast<int64_t>(source.pieces.size());
+      report::AttentionMap out{map.path, "reads: source", "looks back at: source", source.pieces, source.pieces, map.heads, {}};
+      for (int64_t i = 0; i < map.heads * map.columns; i++) {
+        if (i % map.columns >= length) continue;
+        const auto from = map.weights.begin() + (static_cast<int64_t>(row) * map.heads * map.columns + i) * map.columns;
+        out.weights.insert(out.weights.end(), from, from + length);
+      }
+      source.maps.push_back(std::move(out));
+    }
+}
+
 Output Translator::Write(const search::Hypothesis& hypothesis, const Source& source, const std::string& line, bool replace_unknown,
                          bool alignments, bool maps) const {
   const text::Tokenizer& tokenizer = *tokenizers_.target;
@@ -115,8 +136,14 @@ Output Translator::Write(const search::Hypothesis& hypothesis, const Source& sou
   if (maps) {
     std::vector<std::string> rows = out.pieces;
     if (hypothesis.complete) rows.emplace_back(text::kSpecialNames[text::kEos]);
+    out.maps = source.maps;
+    std::vector<std::string> inputs = {std::string(text::kSpecialNames[text::kBos])};
+    inputs.insert(inputs.end(), rows.begin(), rows.end() - (rows.empty() ? 0 : 1));
     for (const search::HypothesisMap& map : hypothesis.maps)
-      out.maps.push_back(ToReport(map, rows, map.over_source ? source.pieces : rows));
+      out.maps.push_back(ToReport(map, rows,
+                                  map.over == search::MapOver::source  ? source.pieces
+                                  : map.over == search::MapOver::input ? inputs
+                                                                       : rows));
   }
   return out;
 }
@@ -149,7 +176,9 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
       if (!request.prefixes.empty()) sentence.prefix = tokenizers_.target->Encode(request.prefixes[static_cast<size_t>(line)]).ids;
       sentences.push_back(std::move(sentence));
     }
-    const auto decoder = model_->Decode(MakeBatch(sources, members), device_);
+    const data::Batch batch = MakeBatch(sources, members);
+    if (request.maps) AddSourceMaps(sources, members, batch);
+    const auto decoder = model_->Decode(batch, device_);
     const auto found = search::Search(*decoder, sentences, Symbols(), request.search, maps);
     for (size_t k = 0; k < members.size(); k++) {
       const auto line = static_cast<size_t>(members[k]);
@@ -187,7 +216,9 @@ std::vector<Output> Translator::Score(std::span<const std::string> lines, std::s
       sentences.push_back({lengths[static_cast<size_t>(line)], line, {}});
       wanted.push_back(targets[static_cast<size_t>(line)].ids);
     }
-    const auto decoder = model_->Decode(MakeBatch(sources, members), device_);
+    const data::Batch batch = MakeBatch(sources, members);
+    if (maps) AddSourceMaps(sources, members, batch);
+    const auto decoder = model_->Decode(batch, device_);
     const search::Hypotheses scored = search::Score(*decoder, sentences, wanted, Symbols(), Needed(alignments, maps, nullptr));
     for (size_t k = 0; k < members.size(); k++) {
       const auto line = static_cast<size_t>(members[k]);

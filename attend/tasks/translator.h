@@ -9,6 +9,7 @@
 #include "attend/data/example.h"
 #include "attend/models/sequence_model.h"
 #include "attend/models/workers.h"
+#include "attend/report/attention_map.h"
 #include "attend/search/hypothesis.h"
 #include "attend/tasks/options.h"
 #include "attend/tasks/runtime.h"
@@ -40,10 +41,13 @@ class Translator {
     text::Encoding encoding;
     std::vector<std::string> pieces;  // and the end symbol
     std::vector<int32_t> words;
+    std::vector<report::AttentionMap> maps;  // of the encoder's own attention
   };
   Source ReadSource(const std::string& line) const;
   Output Write(const search::Hypothesis& hypothesis, const Source& source, const std::string& line, bool replace_unknown, bool alignments,
                bool maps) const;
+  // The encoder's maps of these lines, which are the batch's rows.
+  void AddSourceMaps(std::vector<Source>& sources, std::span<const int64_t> lines, const data::Batch& batch) const;
   data::Batch MakeBatch(const std::vector<Source>& sources, std::span<const int64_t> lines) const;
 
   std::shared_ptr<models::SequenceModel> model_;

@@ -64,6 +64,8 @@ struct TrainOptions {
   double clip = 1;
   double label_smoothing = 0.1;
   double guided_alignment = 0;
+  double coverage_loss = 0;
+  double baseline = 0.9;
   double ema = 0.999;
   int64_t average = 0;
   Precision precision = Precision::automatic;
@@ -103,6 +105,11 @@ struct TrainOptions {
     field("guided_alignment", &TrainOptions::guided_alignment,
           "weight of the loss between given word alignments and attention (Chen et al. 2016)")
         .Range(0, 100);
+    field("coverage_loss", &TrainOptions::coverage_loss, "weight of the loss for attending to the same place again (See et al. 2017)")
+        .Range(0, 100);
+    field("baseline", &TrainOptions::baseline,
+          "hard attention by REINFORCE: decay of the moving average of the loss with which that of a choice is compared")
+        .Range(0, 0.9999);
     field("ema", &TrainOptions::ema, "decay of the exponential moving average of the weights, which is what is validated and kept; 0: none")
         .Range(0, 0.999999);
     field("average", &TrainOptions::average,

@@ -38,6 +38,7 @@ struct RunState {
   int64_t validated = -1;  // step of the last validation
   PlateauState plateau;
   double first_loss = 0, recent_loss = 0;  // for the check of divergence
+  std::optional<double> baseline;          // moving average of the loss a token, for REINFORCE; none before the first update
   std::string events;                      // name of the event file
   uint64_t log_bytes = 0, event_bytes = 0;
   int64_t averaged = 0;  // snapshots in the state
@@ -59,6 +60,7 @@ Json ToJson(const RunState& s) {
             {"examples", s.position.examples},
             {"skipped", s.position.skipped}}},
           {"loss", {{"first", s.first_loss}, {"recent", s.recent_loss}}},
+          {"baseline", s.baseline ? Json(*s.baseline) : Json()},
           {"events", s.events},
           {"log_bytes", s.log_bytes},
           {"event_bytes", s.event_bytes},
@@ -74,6 +76,7 @@ RunState FromJson(const Json& j) {
   j.at("waited").get_to(s.waited);
   j.at("validated").get_to(s.validated);
   j.at("plateau").at("factor").get_to(s.plateau.factor);
+  if (!j.at("baseline").is_null()) s.baseline = j.at("baseline").get<double>();
   j.at("plateau").at("waited").get_to(s.plateau.waited);
   const Json& p = j.at("position");
   p.at("epoch").get_to(s.position.epoch);
@@ -191,6 +194,7 @@ class Run {
       context.seed = static_cast<uint64_t>(options_.seed);
       context.step = static_cast<uint64_t>(batch.position);
       context.examples = slice.examples;
+      context.baseline = state_.baseline;
       losses[static_cast<size_t>(k)] = task_.Loss(slice, context);
       std::vector<Tensor> inputs(updater_.parameters());
       gradients[first + static_cast<size_t>(k)] =
@@ -198,13 +202,14 @@ class Run {
     });
     for (const models::LossSum& loss : losses) {
       batch_nll_ += loss.nll;
+      batch_loss_ += loss.loss;
       batch_tokens_ += loss.tokens;
     }
   }
 
   void Step() {
     std::vector<std::vector<Tensor>> gradients;
-    batch_nll_ = 0;
+    batch_nll_ = batch_loss_ = 0;
     batch_tokens_ = 0;
     const int64_t epoch = state_.position.epoch;
     for (int64_t i = 0; i < options_.accumulate; i++) {
@@ -225,6 +230,8 @@ class Run {
     const double factor = options_.clip > 0 && norm > options_.clip ? options_.clip / norm : 1;
     workers_.Run(groups, [&](int64_t g) { updater_.Update(static_cast<int>(g), gradients[0], factor, rate, state_.step + 1); });
     state_.step++;
+    const double loss = batch_loss_ / static_cast<double>(batch_tokens_);
+    state_.baseline = state_.baseline ? options_.baseline * *state_.baseline + (1 - options_.baseline) * loss : loss;
     Report(rate, norm);
   }
 
@@ -417,7 +424,7 @@ class Run {
   int64_t saved_ = -1;  // step of the last state
   bool epoch_ended_ = false;
   double validation_seconds_ = 0, rate_ = 0;
-  double batch_nll_ = 0, window_nll_ = 0, window_start_ = 0;
+  double batch_nll_ = 0, batch_loss_ = 0, window_nll_ = 0, window_start_ = 0;
   int64_t batch_tokens_ = 0, window_tokens_ = 0;
 };
 

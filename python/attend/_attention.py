@@ -90,8 +90,9 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
     key           (B, Hk, Tk, D), projected, or a PreparedKey; None with given `scores`
     value         (B, Hk, Tk, Dv)
 
-    score         "scaled_dot" (default), "dot", "additive"; `general` is `dot` with the query projected by W
-    params        learned parameters of the score: additive (v,) with v (Hq, D) or (D,)
+    score         "scaled_dot" (default), "dot", "additive" v^T tanh(q + k), "cosine" t cos(q, k), "euclidean" -g |q - k|^2; `general` is
+                  `dot` with the query projected by W, `concat` is `additive` with both projected, others are given `scores`
+    params        learned parameters of the score: additive (v,) with v (Hq, D) or (D,); cosine (t,), euclidean (g,) with () or (Hq,)
     scores        (B, Hq, Tq, Tk) given scores
     scale         of scaled_dot; None: 1/sqrt(D)
 
@@ -101,17 +102,23 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
     query_lengths (B,) integers
     is_causal     key j is visible to the query at position i when j <= i (aligned at the first query and key)
     window        (left, right): i - left <= j <= i + right; None: unbounded on that side
+    block         (size, look_back): its own block of `size` positions and look_back blocks before it
+    global_keys   bool (Tk,) or (B, Tk): keys that every query sees whatever window and block say (but not causal, lengths and mask)
+    centers       (B, Hq, Tq), with half_width D: visible are |j - center| <= D, and the weights are multiplied by
+                  exp(-2 (j - center)^2 / D^2) after the normaliser, not renormalised
     query_offset  int or (B,): position of the first query
     key_rows      (B,) or (B, Tk) int64: the row of key and value that holds position j for this batch row
     cu_seqlens_q, cu_seqlens_k  (n + 1,) integers: B = 1 and sequences packed one after another; per-row arguments have n entries
 
-    dropout_p     of the weights; seed: int, or (B,) int64, one key a row
-    need_weights, return_lse  return an `Attention` with these filled in
+    normaliser    "softmax", "sigmoid" (bias -log of the number of visible keys), "sparsemax", "entmax15"
+    readout       "soft"; "sample": one position drawn from the weights; "argmax": the most likely one; "straight_through": as sample, with
+                  the gradient of soft; "gumbel": the relaxed sample at `temperature`
+    dropout_p     of the weights; seed: int, or (B,) int64, one key a row: of dropout and of samples
+    need_weights, return_lse, return_sample  return an `Attention` with these filled in; the weights are those before dropout and sampling
 
     Returns the output (B, Hq, Tq, Dv), or an `Attention` when more was asked for. A query that sees no key gives output 0, weights 0,
     gradients 0 and lse -inf. float32, float64, bfloat16, float16; the arithmetic of the last two is float32.
-    Errors are a ValueError of one line. Arguments that no available mechanism uses (block, global_keys, centers, half_width,
-    alibi_slopes, temperature, return_sample) are refused by name.
+    Errors are a ValueError of one line. alibi_slopes is refused until it is there: use attn_bias.
     """
     out = torch.ops.attend.attention(*_arguments(
         query, key, value, score=score, params=params, scores=scores, attn_mask=attn_mask, key_lengths=key_lengths,

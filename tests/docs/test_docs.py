@@ -49,8 +49,8 @@ def test_readme_names_every_command():
 
 def test_the_guide_quotes_the_example_that_is_compiled():
     quoted = re.findall(r"<!-- (\S+) -->", (SOURCE / "CONTRIBUTING.md").read_text())
-    example = SOURCE / "tests/ops/add_a_score"
-    assert sorted(SOURCE / path for path in quoted) == sorted(path for path in example.rglob("*") if path.is_file())
+    example = SOURCE / "tests/add_a_mechanism"
+    assert sorted(SOURCE / path for path in quoted) == sorted([*example.rglob("*.h"), *example.rglob("*.def")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -186,6 +186,125 @@ TEST(Loss, GuidedAlignmentNeedsAttention) {
   }
 }
 
+// The gradient of the expected loss, with every choice of two steps among three keys weighed by its probability, against the mean of what
+// REINFORCE gives for random choices.
+TEST(Loss, ReinforceIsUnbiasedAndItsBaselineQuietens) {
+  ModelOptions options = Tiny(Cell::gru, Fusion::input);
+  auto& decoder = std::get<nn::RecurrentDecoderOptions>(options.decoder);
+  decoder.attention.readout = spec::HardReadout{spec::ReinforceEstimator{0}};
+  const auto model = Make(options);
+  data::Batch batch;
+  batch.ids["source"] = Field({{3, 8, kEnd}});
+  batch.ids["target"] = Field({{6, kEnd}});
+  batch.examples = {100};
+  // Along a direction of the attention's parameters: what was read depends on them through the choice alone. Larger weights make the
+  // choices matter.
+  std::vector<Tensor> parameters, directions;
+  torch::manual_seed(3);
+  for (auto& p : model->named_parameters()) {
+    const at::NoGradGuard no_grad;
+    p.value().mul_(2);
+    if (!p.key().starts_with("decoder.attention.")) continue;
+    parameters.push_back(p.value());
+    directions.push_back(torch::randn_like(p.value()));
+  }
+  const auto along = [&](const Tensor& loss) {
+    const auto gradients = torch::autograd::grad({loss}, parameters, {}, std::nullopt, false, true);
+    double sum = 0;
+    for (size_t i = 0; i < gradients.size(); i++)
+      if (gradients[i].defined()) sum += (gradients[i] * directions[i]).sum().item<double>();
+    return sum;
+  };
+  const auto run = [&](uint64_t step, std::optional<double> baseline, nn::Context& context) {
+    context.training = true;
+    context.seed = 1;
+    context.step = step;
+    context.examples = batch.examples;
+    context.baseline = baseline;
+    context.maps = search::Maps::all;
+    return model->Loss(batch, {}, context);
+  };
+  // Without a baseline the loss is that of the choices made, and nothing is added to it.
+  std::map<std::pair<int64_t, int64_t>, int> seen;
+  Tensor expectation;
+  double mean_loss = 0;
+  for (uint64_t step = 0; seen.size() < 9 && step < 2000; step++) {
+    nn::Context context;
+    const LossSum sum = run(step, std::nullopt, context);
+    const Tensor log_prob = context.choices.at(0).log_prob[0][0], weights = context.recorded.at(0).weights[0][0];  // (2), (2, 3)
+    const Tensor index = (weights - log_prob.exp().unsqueeze(1)).abs().argmin(1);
+    if (seen[{index[0].item<int64_t>(), index[1].item<int64_t>()}]++) continue;
+    const Tensor probability = log_prob.sum().exp();
+    expectation = expectation.defined() ? expectation + probability * sum.total : probability * sum.total;
+    mean_loss += (probability * sum.total).item<double>();
+  }
+  ASSERT_EQ(seen.size(), 9u);
+  const double exact = along(expectation);
+  struct Estimate {
+    double mean, error;  // and its standard error
+  };
+  const int n = 1500;
+  const auto estimate = [&](double baseline) {
+    double sum = 0, squares = 0;
+    for (int i = 0; i < n; i++) {
+      nn::Context context;
+      const double g = along(run(static_cast<uint64_t>(10000 + i), baseline, context).total);
+      sum += g;
+      squares += g * g;
+    }
+    const double mean = sum / n;
+    return Estimate{mean, std::sqrt((squares / n - mean * mean) / (n - 1))};
+  };
+  const Estimate with = estimate(mean_loss / 2), without = estimate(0);  // two tokens
+  EXPECT_LE(std::abs(with.mean - exact), 4 * with.error);
+  EXPECT_LE(std::abs(without.mean - exact), 4 * without.error);
+  // The test can tell: the other sign would lie far off, and so would no gradient at all.
+  EXPECT_GE(std::abs(exact), 10 * with.error);
+  EXPECT_LE(with.error, 0.5 * without.error);
+}
+
+TEST(Loss, EntropyIsPaidFor) {
+  ModelOptions options = Tiny(Cell::gru, Fusion::input);
+  auto& attention = std::get<nn::RecurrentDecoderOptions>(options.decoder).attention;
+  const auto total = [&](double weight, Tensor* entropy) {
+    attention.readout = spec::HardReadout{spec::ReinforceEstimator{weight}};
+    nn::Context context;
+    const data::Batch batch = Rows({0, 1, 2});
+    context.training = true;
+    context.examples = batch.examples;
+    const LossSum sum = Make(options)->Loss(batch, {}, context);
+    if (entropy) {
+      *entropy = torch::zeros({}, torch::kDouble);
+      for (int64_t b = 0; b < 3; b++)
+        *entropy += context.choices.at(0).entropy[b].slice(1, 0, batch.ids.at("target").lengths[static_cast<size_t>(b)]).sum();
+    }
+    return sum.total.item<double>();
+  };
+  Tensor entropy;
+  const double free = total(0, &entropy);
+  EXPECT_GT(entropy.item<double>(), 1);
+  EXPECT_NEAR(total(0.5, nullptr), free - 0.5 * entropy.item<double>(), 1e-12);
+}
+
+// See et al. 2017, equation 12, by loops.
+TEST(Loss, CoverageIsTheSmallerOfNowAndBefore) {
+  const auto model = Make(Tiny(Cell::gru, Fusion::conditional));
+  const data::Batch batch = Rows({0, 1, 2, 3, 4});
+  nn::Context context;
+  const double covered = model->Loss(batch, {0, 0, 2}, context).total.item<double>(), plain = Differentiate(*model, batch, {}, false).total;
+  const Tensor map = context.recorded.at(0).weights;
+  double sum = 0;
+  for (int64_t b = 0; b < 5; b++)
+    for (int64_t t = 0; t < batch.ids.at("target").lengths[static_cast<size_t>(b)]; t++)
+      for (int64_t j = 0; j < map.size(3); j++) {
+        double before = 0;
+        for (int64_t u = 0; u < t; u++) before += map[b][0][u][j].item<double>();
+        sum += std::min(before, map[b][0][t][j].item<double>());
+      }
+  EXPECT_GT(sum, 0.1);
+  EXPECT_NEAR(covered - plain, 2 * sum, 1e-10);
+}
+
 TEST(SequenceModel, TiedMatricesAreOne) {
   const auto names = [](Tie tie) {
     std::set<std::string> out;

@@ -169,8 +169,8 @@ TEST(Attention, SizesThatDoNotFitAreRefusedInOneLine) {
   EXPECT_EQ(message(dot), "accepted");
   dot.size = 5;
   EXPECT_EQ(message(dot),
-            "[attention] expected queries and keys of one size for score dot, or score general or additive, which project; found queries "
-            "of 5 and keys of 8");
+            "[attention] expected queries and keys of one size for score dot, or a score that projects, such as general or additive; found "
+            "queries of 5 and keys of 8");
   auto heads = TinyDecoder(Cell::gru, Fusion::output);
   heads.attention.heads = 3;
   EXPECT_EQ(message(heads), "[attention] expected a memory size that the number of heads divides; found 8 with 3 heads");

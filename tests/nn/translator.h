@@ -2,6 +2,7 @@
 
 #include <torch/torch.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -90,6 +91,31 @@ inline Context Pass(bool training, uint64_t seed, uint64_t step, std::vector<int
 inline double Distance(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());
   return a.numel() ? (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>() : 0;
+}
+
+// Directional central differences of a scalar function of each parameter.
+inline void CheckGradients(const torch::nn::Module& module, const std::function<at::Tensor()>& loss) {
+  std::vector<std::string> names;
+  std::vector<at::Tensor> parameters;
+  for (const auto& p : module.named_parameters()) {
+    names.push_back(p.key());
+    parameters.push_back(p.value());
+  }
+  const auto gradients = torch::autograd::grad({loss()}, parameters, {}, std::nullopt, false, true);
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters.size(); i++) {
+    const at::Tensor direction = torch::randn_like(parameters[i]), before = parameters[i].clone();
+    const auto at = [&](double h) {
+      parameters[i].copy_(before + h * direction);
+      return loss().item<double>();
+    };
+    // Of fourth order: norms of so few units bend sharply.
+    const double h = 1e-5, numeric = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h);
+    parameters[i].copy_(before);
+    const double exact = gradients[i].defined() ? (gradients[i] * direction).sum().item<double>() : 0;
+    EXPECT_NEAR(exact, numeric, 1e-6 * std::max(1.0, std::abs(exact))) << names[i];
+    EXPECT_TRUE(gradients[i].defined()) << names[i] << " takes no part";
+  }
 }
 
 }  // namespace attend::nn

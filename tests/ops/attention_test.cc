@@ -5,6 +5,8 @@
 #include <torch/torch.h>
 
 #include "attend/base/enum.h"
+#include "attend/ops/composed_readout.h"
+#include "attend/ops/composed_score.h"
 #include "attend/spec/mechanisms.h"
 #include "tests/ops/reference_attention.h"
 
@@ -24,22 +26,48 @@ void ExpectClose(const Tensor& found, const Tensor& expected, const std::string&
 }
 
 void ExpectEqualsReference(const Tensor& q, const Tensor& k, const Tensor& v, AttentionArgs args, const std::string& what) {
-  args.need_weights = args.return_lse = true;
+  args.need_weights = true;
+  args.return_lse = args.normaliser == "softmax";
+  args.return_sample = args.readout != "soft";
   const AttentionResult found = attention(q, k, v, args);
   const reference::Reference expected = reference::Attention(q, k, v, args);
   ExpectClose(found.output, expected.output, what + " output");
   ExpectClose(found.weights, expected.weights, what + " weights");
+  if (args.return_sample) {
+    EXPECT_TRUE(torch::equal(found.sample, expected.sample)) << what;
+    ExpectClose(found.sample_logp, expected.sample_logp, what + " log-probability");
+  }
+  if (!args.return_lse) return;
   ASSERT_EQ(found.lse.sizes(), expected.lse.sizes()) << what;
   EXPECT_TRUE(torch::equal(found.lse.isinf(), expected.lse.isinf())) << what;
   ExpectClose(torch::where(found.lse.isinf(), 0, found.lse), torch::where(expected.lse.isinf(), 0, expected.lse), what + " lse");
 }
 
-// Every score that takes queries and keys, as the lists name them, and given scores.
-std::vector<std::string> Scores() {
-  std::vector<std::string> out = {"given"};
+// Every score that takes queries and keys, as the lists name them.
+std::vector<std::string> Comparing() {
+  std::vector<std::string> out;
   for (const Choice& c : Choices(spec::Score{}))
-    if (c.name != "general") out.emplace_back(c.name);
+    if (ScoreInstead(static_cast<spec::Score>(c.value)).empty()) out.emplace_back(c.name);
   return out;
+}
+// And given scores.
+std::vector<std::string> Scores() {
+  std::vector<std::string> out = Comparing();
+  out.emplace_back("given");
+  return out;
+}
+
+// What a score is parametrised by, one for all heads or one a head; undefined: nothing.
+Tensor Parameter(const std::string& score, int64_t heads, int64_t dim, bool per_head) {
+  if (score == "given") return {};
+  switch (ParameterOf(*ChoiceNamed<spec::Score>(score))) {
+    case ScoreParameter::vector:
+      return per_head ? Draw({heads, dim}) : Draw({dim});
+    case ScoreParameter::scale:
+      return (per_head ? Draw({heads}) : Draw({})).abs() + 0.5;
+    default:
+      return {};
+  }
 }
 
 struct Shape {
@@ -83,6 +111,32 @@ const Masks kMasks[] = {
        a.attn_mask = torch::rand({s.queries, s.keys}) > 0.2;
        a.attn_bias = Draw({1, s.heads, 1, s.keys});
      }},
+    {"block", [](AttentionArgs& a, const Shape&) { a.block_size = 2, a.look_back = 1; }},
+    {"causal block", [](AttentionArgs& a, const Shape&) { a.is_causal = true, a.block_size = 3; }},
+    {"window and global keys",
+     [](AttentionArgs& a, const Shape& s) {
+       a.window_left = a.window_right = 0;
+       a.global_keys = torch::arange(s.keys).lt(1).logical_or(torch::arange(s.keys).eq(4));
+     }},
+    {"block and global keys of rows, with an offset",
+     [](AttentionArgs& a, const Shape& s) {
+       a.is_causal = true;
+       a.block_size = 2;
+       a.query_offset = torch::arange(s.batch, torch::kLong) * 3;
+       a.key_lengths = torch::arange(s.batch, torch::kLong) + 4;
+       a.global_keys = torch::rand({s.batch, s.keys}) > 0.7;
+     }},
+    {"centres",
+     [](AttentionArgs& a, const Shape& s) {
+       a.centers = torch::rand({s.batch, s.heads, s.queries}, torch::kDouble) * static_cast<double>(s.keys + 1);
+       a.half_width = 2;
+     }},
+    {"centres and lengths",
+     [](AttentionArgs& a, const Shape& s) {
+       a.centers = torch::rand({s.batch, s.heads, s.queries}, torch::kDouble) * static_cast<double>(s.keys);
+       a.half_width = 1.5;
+       a.key_lengths = torch::arange(s.batch, torch::kLong);
+     }},
     {"bias",
      [](AttentionArgs& a, const Shape& s) {
        a.attn_bias = Draw({s.batch, 1, s.queries, 1});
@@ -101,12 +155,12 @@ TEST_P(Grid, EqualsLoops) {
         masks.apply(args, s);
         Tensor q = Draw({s.batch, s.heads, s.queries, s.dim}), k = Draw({s.batch, s.kv_heads, s.keys, s.dim});
         const Tensor v = Draw({s.batch, s.kv_heads, s.keys, s.value_dim});
-        if (args.score == "additive") args.param = head_vectors ? Draw({s.heads, s.dim}) : Draw({s.dim});
+        args.param = Parameter(args.score, s.heads, s.dim, head_vectors);
         if (args.score == "given") {
           q = k = Tensor();
           args.scores = Draw({s.batch, s.heads, s.queries, s.keys});
         }
-        if (head_vectors && args.score != "additive") continue;
+        if (head_vectors && !args.param.defined()) continue;
         ExpectEqualsReference(q, k, v, args, args.score + ", " + masks.name + ", Tk " + std::to_string(s.keys));
       }
     }
@@ -114,6 +168,131 @@ TEST_P(Grid, EqualsLoops) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, Grid, ::testing::ValuesIn(Scores()), [](const auto& i) { return i.param; });
+
+// What a call may choose besides the score, support and masks: each of the lists alone, and both together.
+struct NormaliserAndReadout {
+  std::string normaliser, readout;
+};
+std::vector<NormaliserAndReadout> Chosen() {
+  std::vector<NormaliserAndReadout> out;
+  for (const Choice& n : Choices(spec::Normaliser{}))
+    for (const Choice& r : Choices(OperatorReadout{}))
+      if (n.name != "sigmoid" || r.name == "soft") out.push_back({std::string(n.name), std::string(r.name)});
+  return out;
+}
+void Choose(AttentionArgs& args, const NormaliserAndReadout& c, int64_t batch) {
+  args.normaliser = c.normaliser;
+  args.readout = c.readout;
+  if (c.readout == "gumbel") args.temperature = 0.7;
+  args.seed = torch::arange(batch, torch::kLong) * 7919 + 13;
+}
+
+TEST(Attention, EveryNormaliserAndReadoutEqualsLoops) {
+  torch::manual_seed(2);
+  for (const Shape& s : {kShapes[1], kShapes[3], kShapes[4]})
+    for (const Masks& masks : kMasks)
+      for (const NormaliserAndReadout& choice : Chosen()) {
+        AttentionArgs args;
+        masks.apply(args, s);
+        if (args.centers.defined() && choice.readout != "soft") continue;
+        Choose(args, choice, s.batch);
+        const Tensor q = 3 * Draw({s.batch, s.heads, s.queries, s.dim});
+        ExpectEqualsReference(q, Draw({s.batch, s.kv_heads, s.keys, s.dim}), Draw({s.batch, s.kv_heads, s.keys, s.value_dim}), args,
+                              choice.normaliser + ", " + choice.readout + ", " + masks.name);
+      }
+}
+
+TEST(Attention, SparseNormalisersInClosedForm) {
+  const auto weights = [](const std::string& normaliser, std::vector<double> scores) {
+    AttentionArgs args;
+    args.score = "given";
+    args.normaliser = normaliser;
+    args.need_weights = true;
+    args.scores = torch::tensor(scores, torch::kDouble).view({1, 1, 1, -1});
+    return attention(Tensor(), Tensor(), torch::ones({1, 1, static_cast<int64_t>(scores.size()), 1}, torch::kDouble), args).weights.view({-1});
+  };
+  const auto expect = [&](const std::string& normaliser, std::vector<double> scores, std::vector<double> expected) {
+    ExpectClose(weights(normaliser, scores), torch::tensor(expected, torch::kDouble), normaliser);
+  };
+  // Of two scores t apart, sparsemax gives (1 + t) / 2 to the larger, and all from t = 1 on (Martins and Astudillo 2016, section 2.4).
+  for (double t : {0.0, 0.3, 0.999, 1.0, 5.0}) expect("sparsemax", {t + 2, 2}, {std::min(1.0, (1 + t) / 2), std::max(0.0, (1 - t) / 2)});
+  expect("sparsemax", {7, 7, 7, 7}, {0.25, 0.25, 0.25, 0.25});
+  expect("sparsemax", {1.2, 1.1, -3}, {0.55, 0.45, 0});
+  // Of two scores t apart, entmax15 has sqrt(w_1) - sqrt(w_2) = t / 2 with w_1 + w_2 = 1: sqrt(w_1) = t / 4 + sqrt(1 / 2 - t^2 / 16), and
+  // all from t = 2 on.
+  for (double t : {0.0, 0.5, 1.9, 2.0, 9.0}) {
+    const double root = t >= 2 ? 1 : t / 4 + std::sqrt(0.5 - t * t / 16);
+    expect("entmax15", {t - 1, -1}, {root * root, 1 - root * root});
+  }
+  expect("entmax15", {-4, -4, -4, -4, -4}, {0.2, 0.2, 0.2, 0.2, 0.2});
+  // A score far below the others has no weight at all, and scores far from 0 do no harm.
+  const Tensor far = weights("entmax15", {1000, 1001, 0});
+  EXPECT_EQ(far[2].item<double>(), 0);
+  expect("sparsemax", {1e6, 1e6 + 0.5}, {0.25, 0.75});
+}
+
+TEST(Attention, SigmoidWeighsEachKeyForItself) {
+  AttentionArgs args;
+  args.score = "given";
+  args.normaliser = "sigmoid";
+  args.need_weights = true;
+  args.key_lengths = Ints({8, 3, 0});
+  args.scores = torch::zeros({3, 1, 1, 8}, torch::kDouble);
+  const Tensor w = attention(Tensor(), Tensor(), torch::ones({3, 1, 8, 1}, torch::kDouble), args).weights.view({3, 8});
+  // The bias is -log of the number of visible keys: equal scores of 0 weigh 1 / (1 + n) each.
+  EXPECT_DOUBLE_EQ(w[0][7].item<double>(), 1.0 / 9);
+  EXPECT_DOUBLE_EQ(w[1][2].item<double>(), 1.0 / 4);
+  EXPECT_EQ(w[1][3].item<double>(), 0);
+  EXPECT_EQ(w[2].abs().sum().item<double>(), 0);
+}
+
+TEST(Attention, ZeroVectorsHaveNoDirection) {
+  for (bool single : {false, true}) {
+    AttentionArgs args;
+    args.score = "cosine";
+    args.param = torch::ones({}, single ? torch::kFloat : torch::kDouble);
+    const auto type = args.param.scalar_type();
+    Tensor q = Draw({1, 1, 3, 4}).to(type), k = Draw({1, 1, 5, 4}).to(type);
+    q.select(2, 1).zero_();
+    k.select(2, 3).zero_();
+    k.select(2, 4).mul_(1e-30);  // whose square vanishes in single precision
+    q.requires_grad_();
+    k.requires_grad_();
+    args.need_weights = true;
+    const AttentionResult r = attention(q, k, Draw({1, 1, 5, 2}).to(type), args);
+    EXPECT_TRUE(torch::allclose(r.weights.select(2, 1), torch::full({1, 1, 5}, 0.2, type)));  // all cosines 0
+    const Tensor unit = torch::nn::functional::cosine_similarity(q.select(2, 0), k.select(2, 4) * 1e30,
+                                                                 torch::nn::functional::CosineSimilarityFuncOptions().dim(2));
+    EXPECT_NEAR((r.weights[0][0][0][4] / r.weights[0][0][0][3]).log().item<double>(), unit.item<double>(), 1e-5);
+    (r.output.sum() + r.weights.square().sum()).backward();
+    EXPECT_EQ(q.grad().select(2, 1).abs().sum().item<double>(), 0);
+    EXPECT_EQ(k.grad().select(2, 3).abs().sum().item<double>(), 0);
+    EXPECT_TRUE(q.grad().isfinite().all().item<bool>());
+    EXPECT_TRUE(k.grad().isfinite().all().item<bool>());
+  }
+}
+
+// tanh is saturated and its gradient 0; nothing overflows, and q = 500, k = -500 meet in the middle.
+TEST(Attention, AdditiveArgumentsOfAnySize) {
+  for (const auto type : {torch::kDouble, torch::kFloat}) {
+    AttentionArgs args;
+    args.score = "additive";
+    args.param = torch::tensor({0.7, -1.3}, type).requires_grad_();
+    args.need_weights = true;
+    const std::vector<double> sizes = {-500, -100, -20, 0, 20, 100, 500};
+    const int64_t n = static_cast<int64_t>(sizes.size());
+    Tensor q = torch::tensor(sizes, type).view({1, 1, n, 1}).expand({1, 1, n, 2}).contiguous().requires_grad_();
+    Tensor k = (-torch::tensor(sizes, type)).view({1, 1, n, 1}).expand({1, 1, n, 2}).contiguous().requires_grad_();
+    const AttentionResult r = attention(q, k, torch::ones({1, 1, n, 1}, type), args);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < n; j++) {
+        const double expected = (0.7 - 1.3) * (std::tanh(sizes[i] - sizes[j]) - std::tanh(sizes[i] - sizes[i]));
+        EXPECT_NEAR((r.weights[0][0][i][j] / r.weights[0][0][i][i]).log().item<double>(), expected, type == torch::kDouble ? 1e-12 : 1e-5);
+      }
+    r.weights.square().sum().backward();
+    for (const Tensor& t : {q, k, args.param}) EXPECT_TRUE(t.grad().isfinite().all().item<bool>());
+  }
+}
 
 TEST(Attention, TakesAScale) {
   AttentionArgs args;
@@ -146,11 +325,12 @@ struct Differentiated {
 };
 Differentiated WithGradients(Tensor q, Tensor k, Tensor v, AttentionArgs args) {
   std::vector<Tensor> leaves;
-  for (Tensor* t : {&q, &k, &v, &args.param, &args.attn_bias})
+  for (Tensor* t : {&q, &k, &v, &args.param, &args.attn_bias, &args.centers})
     if (t->defined()) leaves.push_back(*t = t->detach().clone().requires_grad_());
   Differentiated out{attention(q, k, v, args), {}};
   Tensor loss = out.result.output.cos().sum();
   if (args.need_weights) loss = loss + out.result.weights.square().sum();
+  if (args.return_sample) loss = loss + out.result.sample_logp.sin().sum();
   if (args.return_lse) loss = loss + torch::where(out.result.lse.isinf(), 0, out.result.lse).sin().sum();
   loss.backward();
   for (const Tensor& t : leaves) out.gradients.push_back(t.grad());
@@ -160,30 +340,63 @@ Differentiated WithGradients(Tensor q, Tensor k, Tensor v, AttentionArgs args) {
 AttentionArgs Args(const std::string& score, int64_t dim) {
   AttentionArgs args;
   args.score = score;
-  if (score == "additive") args.param = Draw({dim});
+  args.param = Parameter(score, 1, dim, false);
   return args;
+}
+
+// Calls that each choose one thing besides the usual: every score, every normaliser with every readout, centres, blocks.
+struct Variant {
+  std::string name;
+  AttentionArgs args;
+};
+std::vector<Variant> Variants(const Shape& s) {
+  std::vector<Variant> out;
+  for (const std::string& score : Comparing()) out.push_back({score, Args(score, s.dim)});
+  for (const NormaliserAndReadout& choice : Chosen()) {
+    AttentionArgs args;
+    Choose(args, choice, s.batch);
+    out.push_back({choice.normaliser + ", " + choice.readout, args});
+  }
+  for (const Masks& masks : kMasks) {
+    const std::string name = masks.name;
+    if (name != "block" && name != "window and global keys" && name != "centres") continue;
+    AttentionArgs args;
+    masks.apply(args, s);
+    out.push_back({name, args});
+  }
+  for (Variant& v : out) {
+    v.args.need_weights = true;
+    v.args.return_lse = v.args.normaliser == "softmax";
+    v.args.return_sample = v.args.readout != "soft";
+    if (!v.args.seed.defined()) v.args.seed = torch::arange(s.batch, torch::kLong) + 5;
+  }
+  return out;
 }
 
 TEST(Attention, WhatLiesBeyondTheLengthsNeverMatters) {
   const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
-  for (const std::string score : {"dot", "scaled_dot", "additive"}) {
-    AttentionArgs args = Args(score, 4);
+  torch::manual_seed(3);
+  for (auto& [score, args] : Variants({3, 2, 2, 3, 6, 4, 5})) {
     args.key_lengths = Ints({3, 0, 6});
     args.query_lengths = Ints({2, 1, 3});
-    args.need_weights = args.return_lse = true;
     Tensor q = Draw({3, 2, 3, 4}), k = Draw({3, 2, 6, 4}), v = Draw({3, 2, 6, 5});
     const Differentiated clean = WithGradients(q, k, v, args);
     for (double garbage : {nan, inf, -inf, 1e300}) {
       Tensor bad_q = q.clone(), bad_k = k.clone(), bad_v = v.clone();
+      AttentionArgs bad = args;
+      if (bad.centers.defined()) bad.centers = bad.centers.clone();
       for (int64_t b = 0; b < 3; b++) {
         bad_q[b].slice(1, args.query_lengths[b].item<int64_t>()).fill_(garbage);
         bad_k[b].slice(1, args.key_lengths[b].item<int64_t>()).fill_(garbage);
         bad_v[b].slice(1, args.key_lengths[b].item<int64_t>()).fill_(garbage);
+        if (bad.centers.defined()) bad.centers[b].slice(1, args.query_lengths[b].item<int64_t>()).fill_(garbage);
       }
-      const Differentiated dirty = WithGradients(bad_q, bad_k, bad_v, args);
+      const Differentiated dirty = WithGradients(bad_q, bad_k, bad_v, bad);
       EXPECT_TRUE(torch::equal(dirty.result.output, clean.result.output)) << score << " " << garbage;
       EXPECT_TRUE(torch::equal(dirty.result.weights, clean.result.weights)) << score << " " << garbage;
       EXPECT_TRUE(torch::equal(dirty.result.lse, clean.result.lse)) << score << " " << garbage;
+      EXPECT_TRUE(torch::equal(dirty.result.sample, clean.result.sample)) << score << " " << garbage;
+      EXPECT_TRUE(torch::equal(dirty.result.sample_logp, clean.result.sample_logp)) << score << " " << garbage;
       for (size_t g = 0; g < clean.gradients.size(); g++)
         ExpectClose(dirty.gradients[g], clean.gradients[g], score + " gradient " + std::to_string(g));
     }
@@ -191,26 +404,32 @@ TEST(Attention, WhatLiesBeyondTheLengthsNeverMatters) {
 }
 
 TEST(Attention, AQueryThatSeesNothingGivesNothing) {
-  for (const std::string score : {"dot", "scaled_dot", "additive"}) {
-    AttentionArgs args = Args(score, 4);
+  torch::manual_seed(4);
+  for (auto& [score, args] : Variants({2, 2, 2, 3, 5, 4, 6})) {
+    SCOPED_TRACE(score);
     args.attn_mask = torch::ones({1, 1, 3, 5}, torch::kBool);
     args.attn_mask.select(2, 1).fill_(false);
-    args.need_weights = args.return_lse = true;
     const Differentiated run = WithGradients(Draw({2, 2, 3, 4}), Draw({2, 2, 5, 4}), Draw({2, 2, 5, 6}), args);
     EXPECT_EQ(run.result.output.select(2, 1).abs().sum().item<double>(), 0);
     EXPECT_EQ(run.result.weights.select(2, 1).abs().sum().item<double>(), 0);
-    EXPECT_TRUE(run.result.lse.select(2, 1).eq(-std::numeric_limits<double>::infinity()).all().item<bool>());
+    if (args.return_lse) {
+      EXPECT_TRUE(run.result.lse.select(2, 1).eq(-std::numeric_limits<double>::infinity()).all().item<bool>());
+    }
+    if (args.return_sample) {
+      EXPECT_TRUE(run.result.sample.select(2, 1).eq(-1).all().item<bool>());
+      EXPECT_EQ(run.result.sample_logp.select(2, 1).abs().sum().item<double>(), 0);
+    }
     EXPECT_EQ(run.gradients[0].select(2, 1).abs().sum().item<double>(), 0);
-    EXPECT_GT(run.gradients[0].select(2, 0).abs().sum().item<double>(), 0);
+    EXPECT_GT(run.gradients[0].abs().sum().item<double>(), 0);
     for (const Tensor& g : run.gradients) EXPECT_TRUE(g.isfinite().all().item<bool>());
   }
 }
 
 TEST(Attention, ARowIsTheSameAloneAndInABatch) {
-  for (const std::string score : {"dot", "scaled_dot", "additive"}) {
-    AttentionArgs args = Args(score, 16);
+  torch::manual_seed(5);
+  for (auto& [score, args] : Variants({7, 2, 1, 3, 11, 16, 8})) {
     args.dropout_p = 0.3;
-    args.need_weights = true;
+    const Tensor centers = args.centers, global_keys = args.global_keys;
     const Tensor q = Draw({7, 2, 3, 16}), k = Draw({7, 1, 11, 16}), v = Draw({7, 1, 11, 8}), lengths = Ints({11, 1, 5, 0, 7, 10, 2});
     const Tensor seeds = torch::arange(7, torch::kLong) * 12345 + 6;
     args.key_lengths = lengths;
@@ -220,28 +439,40 @@ TEST(Attention, ARowIsTheSameAloneAndInABatch) {
       const int64_t keys = std::max<int64_t>(1, lengths[b].item<int64_t>());  // and without its padding
       args.key_lengths = lengths.slice(0, b, b + 1);
       args.seed = seeds.slice(0, b, b + 1);
+      if (centers.defined()) args.centers = centers.slice(0, b, b + 1);
+      if (global_keys.defined()) args.global_keys = global_keys.slice(0, 0, keys);
       const AttentionResult one =
           attention(q.slice(0, b, b + 1), k.slice(0, b, b + 1).slice(2, 0, keys), v.slice(0, b, b + 1).slice(2, 0, keys), args);
-      ExpectClose(one.output, all.output.slice(0, b, b + 1), "output");
-      ExpectClose(one.weights, all.weights.slice(0, b, b + 1).slice(3, 0, keys), "weights");
+      ExpectClose(one.output, all.output.slice(0, b, b + 1), score + " output");
+      ExpectClose(one.weights, all.weights.slice(0, b, b + 1).slice(3, 0, keys), score + " weights");
+      if (args.return_sample) {
+        EXPECT_TRUE(torch::equal(one.sample, all.sample.slice(0, b, b + 1))) << score;
+      }
     }
   }
 }
 
 TEST(Attention, StepsEqualOneCall) {
-  for (const std::string score : {"dot", "scaled_dot", "additive"}) {
-    for (const Masks& masks : {kMasks[1], kMasks[2], kMasks[4]}) {
-      AttentionArgs args = Args(score, 4);
-      masks.apply(args, kShapes[1]);
+  torch::manual_seed(6);
+  const Shape shape = {2, 2, 2, 9, 9, 4, 4};
+  for (const Variant& variant : Variants(shape)) {
+    for (const Masks& masks : kMasks) {
+      AttentionArgs args = variant.args;
+      masks.apply(args, shape);
+      // What says something of each query stands at its place in one call and is cut to it in steps.
+      if (args.query_lengths.defined() || (args.attn_mask.defined() && args.attn_mask.size(-2) > 1)) continue;
+      if (args.attn_bias.defined() && args.attn_bias.size(-2) > 1) continue;
+      if (args.centers.defined() && args.readout != "soft") continue;
+      const Tensor first = args.query_offset.defined() ? args.query_offset : Number(0), centers = args.centers;
       args.dropout_p = 0.4;
       args.seed = Ints({3, -4});
       const Tensor q = Draw({2, 2, 9, 4}), k = Draw({2, 2, 9, 4}), v = Draw({2, 2, 9, 4});
       const Tensor whole = attention(q, k, v, args).output;
       for (int64_t i = 0; i < 9; i++) {
-        args.query_offset = Number(i);
-        ExpectClose(attention(q.slice(2, i, i + 1), k, v, args).output, whole.slice(2, i, i + 1), score + ", " + masks.name);
+        args.query_offset = first + i;
+        if (centers.defined()) args.centers = centers.slice(2, i, i + 1);
+        ExpectClose(attention(q.slice(2, i, i + 1), k, v, args).output, whole.slice(2, i, i + 1), variant.name + ", " + masks.name);
       }
-      args.query_offset = Tensor();
     }
   }
 }
@@ -289,7 +520,7 @@ TEST(Attention, SharedMemoryUnderEveryMask) {
         masks.apply(args, s);
         const int64_t memory = rows.max().item<int64_t>() + 1;
         Tensor q = Draw({s.batch, s.heads, s.queries, s.dim}), k = Draw({memory, s.kv_heads, s.keys, s.dim});
-        if (score == "additive") args.param = Draw({s.heads, s.dim});
+        args.param = Parameter(score, s.heads, s.dim, true);
         if (score == "given") {
           q = k = Tensor();
           args.scores = Draw({s.batch, s.heads, s.queries, s.keys});
@@ -307,10 +538,21 @@ TEST(Attention, SharedMemoryUnderEveryMask) {
   }
 }
 
-TEST(Attention, PackedSequencesEqualSequencesAlone) {
+class Packed : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Attention, Packed, ::testing::Values("soft", "sample", "gumbel", "centers"),
+                         [](const auto& i) { return i.param; });
+
+TEST_P(Packed, SequencesEqualSequencesAlone) {
   AttentionArgs args = Args("additive", 4);
   args.is_causal = true;
   args.return_lse = true;
+  if (GetParam() == "centers") {
+    args.centers = torch::rand({1, 2, 7}, torch::kDouble) * 3;
+    args.half_width = 2;
+  } else {
+    args.readout = GetParam();
+    args.return_sample = args.readout != "soft";
+  }
   args.dropout_p = 0.25;
   args.seed = Ints({11, 12, 13});
   args.cu_seqlens_q = Ints({0, 3, 3, 7});
@@ -323,11 +565,16 @@ TEST(Attention, PackedSequencesEqualSequencesAlone) {
   const int64_t starts_q[] = {0, 3, 3, 7}, starts_k[] = {0, 4, 6, 11};
   for (int64_t n = 0; n < 3; n++) {
     one.seed = args.seed.slice(0, n, n + 1);
+    if (args.centers.defined()) one.centers = args.centers.slice(2, starts_q[n], starts_q[n + 1]);
     const auto cut_q = [&](const Tensor& t) { return t.slice(2, starts_q[n], starts_q[n + 1]); };
     const auto cut_k = [&](const Tensor& t) { return t.slice(2, starts_k[n], starts_k[n + 1]); };
     const Differentiated alone = WithGradients(cut_q(q), cut_k(k), cut_k(v), one);
     ExpectClose(cut_q(packed.result.output), alone.result.output, "output");
     ExpectClose(cut_q(packed.result.lse), alone.result.lse, "lse");
+    if (args.return_sample) {
+      EXPECT_TRUE(torch::equal(cut_q(packed.result.sample), alone.result.sample));
+    }
+    if (args.centers.defined()) ExpectClose(packed.gradients[4].slice(2, starts_q[n], starts_q[n + 1]), alone.gradients[4], "centers");
     ExpectClose(cut_q(packed.gradients[0]), alone.gradients[0], "query");
     ExpectClose(cut_k(packed.gradients[1]), alone.gradients[1], "key");
     ExpectClose(cut_k(packed.gradients[2]), alone.gradients[2], "value");
@@ -349,7 +596,7 @@ TEST(Attention, APreparedKeyStandsForTheKey) {
 }
 
 TEST(Attention, LowPrecisionIsCloseToDouble) {
-  for (const std::string score : {"dot", "scaled_dot", "additive"}) {
+  for (const std::string& score : Comparing()) {
     AttentionArgs args = Args(score, 8);
     const Tensor q = Draw({2, 2, 3, 8}), k = Draw({2, 2, 5, 8}), v = Draw({2, 2, 5, 4});
     const Tensor exact = attention(q, k, v, args).output;
@@ -379,14 +626,32 @@ TEST(Attention, ErrorsSayWhatIsExpected) {
   };
   expect(
       "[attention] expected score one of "
-      "dot, scaled_dot, additive, given; found cosine",
-      [](auto& a) { a.score = "cosine"; });
+      "dot, scaled_dot, additive, cosine, euclidean, given; found manhattan",
+      [](auto& a) { a.score = "manhattan"; });
   expect("[attention] expected the query projected by W and score dot; found score general", [](auto& a) { a.score = "general"; });
-  expect("[attention] expected normaliser one of softmax; found sparsemax", [](auto& a) { a.normaliser = "sparsemax"; });
-  expect("[attention] expected readout one of soft; found argmax", [](auto& a) { a.readout = "argmax"; });
-  expect("[attention] expected a support among all, window (is_causal, lengths and attn_mask combine with each); found block",
-         [](auto& a) { a.block_size = 4; });
-  expect("[attention] expected a support among all, window; found centers or half_width (predictive)", [](auto& a) { a.half_width = 4; });
+  expect("[attention] expected normaliser one of softmax, sigmoid, sparsemax, entmax15; found soft",
+         [](auto& a) { a.normaliser = "soft"; });
+  expect("[attention] expected readout one of soft, sample, argmax, straight_through, gumbel; found hard",
+         [](auto& a) { a.readout = "hard"; });
+  expect("[attention] expected a seed with readout sample; found none", [](auto& a) { a.readout = "sample"; });
+  expect("[attention] expected temperature 1 with readout soft; found 0.5", [](auto& a) { a.temperature = 0.5; });
+  expect("[attention] expected return_sample with a readout among sample, argmax, straight_through, gumbel; found it with soft",
+         [](auto& a) { a.return_sample = true; });
+  expect("[attention] expected weights that sum to 1 with readout argmax; found normaliser sigmoid", [](auto& a) {
+    a.readout = "argmax";
+    a.normaliser = "sigmoid";
+  });
+  expect("[attention] expected no return_lse with normaliser sparsemax (only softmax has one); found it", [](auto& a) {
+    a.normaliser = "sparsemax";
+    a.return_lse = true;
+  });
+  expect("[attention] expected a block size with look_back; found none", [](auto& a) { a.look_back = 1; });
+  expect("[attention] expected global_keys (5) or (2, 5); found [4]", [](auto& a) { a.global_keys = torch::ones({4}, torch::kBool); });
+  expect("[attention] expected centers and half_width together; found one of them", [](auto& a) { a.half_width = 4; });
+  expect("[attention] expected param () or (Hq); found [2, 2]", [](auto& a) {
+    a.score = "cosine";
+    a.param = torch::ones({2, 2});
+  });
   expect("[attention] expected key_lengths (2); found [3]", [](auto& a) { a.key_lengths = Ints({1, 2, 3}); });
   expect("[attention] expected attn_mask that broadcasts to (2, 4, 3, 5); found [2, 1, 5, 5]", [](auto& a) {
     a.attn_mask = torch::ones({2, 1, 5, 5}, torch::kBool);

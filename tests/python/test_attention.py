@@ -16,7 +16,11 @@ def draw(*sizes, dtype=torch.double, grad=False):
 def inputs(score="scaled_dot", dtype=torch.double, heads=4, kv_heads=2, queries=3, keys=5, dim=4, value_dim=3, grad=True):
     query = draw(2, heads, queries, dim, dtype=dtype, grad=grad)
     key, value = draw(2, kv_heads, keys, dim, dtype=dtype, grad=grad), draw(2, kv_heads, keys, value_dim, dtype=dtype, grad=grad)
-    params = (draw(heads, dim, dtype=dtype, grad=grad),) if score == "additive" else ()
+    params = ()
+    if score == "additive":
+        params = (draw(heads, dim, dtype=dtype, grad=grad),)
+    if score in ("cosine", "euclidean"):
+        params = ((torch.rand(heads, dtype=dtype) + 0.5).requires_grad_(grad),)
     return query, key, value, params
 
 
@@ -44,12 +48,14 @@ CALLS = {
     "lengths": {"key_lengths": torch.tensor([0, 4]), "query_lengths": torch.tensor([3, 2])},
     "mask": {"attn_mask": torch.tensor([[1, 0, 1, 1, 0], [0, 0, 0, 0, 0], [0, 1, 1, 0, 1]]).bool()},
     "dropout": {"dropout_p": 0.3, "seed": torch.tensor([3, 4])},
+    "block": {"block": (2, 1), "query_offset": torch.tensor([0, 3])},
+    "global keys": {"window": (0, 0), "global_keys": torch.tensor([True, False, False, False, True])},
     "rows": {"key_rows": torch.tensor([1, 1])},
     "rows of positions": {"key_rows": torch.tensor([[0, 1, 1, 0, 1], [0, 0, 1, 1, 1]]), "is_causal": True},
 }
 
 
-@pytest.mark.parametrize("score, call", list(itertools.product(["dot", "scaled_dot", "additive"], CALLS)))
+@pytest.mark.parametrize("score, call", list(itertools.product(["dot", "scaled_dot", "additive", "cosine", "euclidean"], CALLS)))
 def test_gradients_of_output_weights_and_lse(score, call):
     query, key, value, params = inputs(score)
     bias = draw(1, 4, 3, 5, grad=True)
@@ -59,6 +65,81 @@ def test_gradients_of_output_weights_and_lse(score, call):
         return out.output, out.weights, torch.where(out.lse.isinf(), 0, out.lse)
 
     assert torch.autograd.gradcheck(run, (query, key, value, bias, *params))
+
+
+@pytest.mark.parametrize("normaliser", ["softmax", "sigmoid", "sparsemax", "entmax15"])
+@pytest.mark.parametrize("readout", ["soft", "sample", "argmax", "gumbel"])
+def test_gradients_of_normalisers_and_readouts(normaliser, readout):
+    if normaliser == "sigmoid" and readout != "soft":
+        pytest.skip("sigmoid weights are no distribution: refused, as test_errors says")
+    query, key, value, _ = inputs()
+    options = {"seed": torch.tensor([3, 4]), "temperature": 0.7 if readout == "gumbel" else 1.0, "return_sample": readout != "soft"}
+
+    def run(query, key, value):
+        out = attend.attention(query, key, value, normaliser=normaliser, readout=readout, need_weights=True, dropout_p=0.2,
+                               key_lengths=torch.tensor([5, 3]), **options)
+        return (out.output, out.weights) + ((out.sample_logp,) if readout != "soft" else ())
+
+    assert torch.autograd.gradcheck(run, (query, key, value))
+
+
+def test_straight_through_is_hard_forward_and_soft_backward():
+    query, key, value, _ = inputs()
+    options = {"seed": torch.tensor([3, 4]), "need_weights": True, "return_sample": True}
+    hard = attend.attention(query, key, value, readout="straight_through", **options)
+    drawn = attend.attention(query, key, value, readout="sample", **options)
+    assert torch.equal(hard.output, drawn.output) and torch.equal(hard.sample, drawn.sample)
+    weights = hard.weights.detach().requires_grad_()
+    chosen = F.one_hot(hard.sample, 5).double()
+    surrogate = (weights + chosen - weights.detach()) @ value.detach().repeat_interleave(2, 1)
+    torch.testing.assert_close(hard.output, surrogate)
+    seen = torch.randn_like(surrogate)
+    (of_weights,) = torch.autograd.grad((surrogate * seen).sum(), weights)
+    soft = attend.attention(query, key, value, need_weights=True).weights
+    expected = torch.autograd.grad((soft * of_weights).sum(), (query, key))
+    found = torch.autograd.grad((hard.output * seen).sum(), (query, key, value))
+    torch.testing.assert_close(found[:2], expected)
+    torch.testing.assert_close(found[2], (chosen.transpose(2, 3) @ seen).unflatten(1, (2, 2)).sum(2))
+
+
+def test_gradients_of_centers():
+    query, key, value, _ = inputs()
+    centers = (4 * torch.rand(2, 4, 3, dtype=torch.double)).requires_grad_()
+
+    def run(query, key, value, centers):
+        out = attend.attention(query, key, value, centers=centers, half_width=1.7, need_weights=True, return_lse=True)
+        return out.output, out.weights, torch.where(out.lse.isinf(), 0, out.lse)
+
+    assert torch.autograd.gradcheck(run, (query, key, value, centers))
+
+
+def test_samples_follow_the_weights():
+    weights = torch.tensor([0.5, 0.3, 0.15, 0.05], dtype=torch.double)
+    rows = 20000
+    out = attend.attention(None, None, torch.eye(4, dtype=torch.double).expand(rows, 1, 4, 4), scores=weights.log().expand(rows, 1, 1, 4),
+                           readout="sample", seed=7, return_sample=True)
+    share = out.sample.flatten().bincount(minlength=4) / rows
+    assert ((share - weights).abs() < 4 * (weights * (1 - weights) / rows).sqrt()).all()
+    torch.testing.assert_close(out.sample_logp.flatten(), weights.log()[out.sample.flatten()])
+
+
+def test_draws_do_not_depend_on_threads_or_on_the_batch():
+    query, key, value, _ = inputs(queries=40, keys=50, grad=False)
+    seed = torch.tensor([5, 6])
+    run = lambda rows: attend.attention(query[rows], key[rows], value[rows], readout="sample", dropout_p=0.3, seed=seed[rows], return_sample=True)  # noqa: E731
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = run(slice(0, 2))
+        torch.set_num_threads(2)
+        two = run(slice(0, 2))
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(one.sample, two.sample) and torch.equal(one.output, two.output)
+    for row in range(2):
+        alone = run(slice(row, row + 1))
+        assert torch.equal(alone.sample, one.sample[row:row + 1])
+        torch.testing.assert_close(alone.output, one.output[row:row + 1])
 
 
 def test_gradients_of_given_scores():
@@ -110,6 +191,17 @@ def test_opcheck(score, more):
                    key_lengths=torch.tensor([5, 3]), dropout_p=0.2, seed=5) if more else {}
     arguments = attend._attention._arguments(query, key, value, score=score, params=params, **options)
     torch.library.opcheck(torch.ops.attend.attention.default, arguments)
+
+
+@pytest.mark.parametrize("options", [
+    {"readout": "sample", "return_sample": True, "seed": 3, "normaliser": "entmax15", "block": (2, 1)},
+    {"readout": "gumbel", "temperature": 0.5, "seed": 3},
+    {"centers": torch.tensor(2.0).expand(2, 4, 3).clone().requires_grad_(), "half_width": 2.0, "normaliser": "sparsemax"},
+    {"normaliser": "sigmoid", "window": (1, 1), "global_keys": torch.tensor([True, False, False, False, False])},
+])
+def test_opcheck_of_choices(options):
+    query, key, value, _ = inputs(dtype=torch.float)
+    torch.library.opcheck(torch.ops.attend.attention.default, attend._attention._arguments(query, key, value, **options))
 
 
 def test_opcheck_of_dropout():
@@ -175,13 +267,19 @@ def test_seeds_of_64_bits():
 
 
 @pytest.mark.parametrize("options, expected", [
-    ({"score": "cosine"}, "score one of dot, scaled_dot, additive, given; found cosine"),
+    ({"score": "manhattan"}, "score one of dot, scaled_dot, additive, cosine, euclidean, given; found manhattan"),
+    ({"score": "cosine"}, "a param with score cosine; found none"),
+    ({"score": "concat"}, "query and key projected by the halves of W and score additive; found score concat"),
+    ({"score": "position"}, "given scores, the first Tk entries of W q_i; found score position"),
     ({"score": "general"}, "the query projected by W and score dot; found score general"),
-    ({"normaliser": "sigmoid"}, "normaliser one of softmax; found sigmoid"),
-    ({"readout": "hard"}, "readout one of soft; found hard"),
-    ({"block": (2, 1)}, "a support among all, window"),
-    ({"global_keys": torch.ones(5).bool()}, "global_keys"),
-    ({"half_width": 2.0}, "centers or half_width"),
+    ({"normaliser": "relu"}, "normaliser one of softmax, sigmoid, sparsemax, entmax15; found relu"),
+    ({"readout": "hard"}, "readout one of soft, sample, argmax, straight_through, gumbel; found hard"),
+    ({"readout": "argmax", "normaliser": "sigmoid"}, "weights that sum to 1 with readout argmax; found normaliser sigmoid"),
+    ({"readout": "sample"}, "a seed with readout sample; found none"),
+    ({"block": (0, 1)}, "blocks of at least 1 key; found 0"),
+    ({"global_keys": torch.ones(3).bool()}, r"global_keys \(5\) or \(2, 5\); found \[3\]"),
+    ({"half_width": 2.0}, "centers and half_width together; found one of them"),
+    ({"return_lse": True, "normaliser": "entmax15"}, "no return_lse with normaliser entmax15"),
     ({"alibi_slopes": torch.ones(4)}, "alibi_slopes"),
     ({"return_sample": True}, "return_sample"),
     ({"temperature": 0.5}, "temperature 1 with readout soft; found 0.5"),
@@ -201,7 +299,7 @@ def test_explain_names_the_path():
     query, key, value, _ = inputs(grad=False)
     assert attend.explain(query, key, value).startswith("composed: ")
     with pytest.raises(ValueError):
-        attend.explain(query, key, value, score="cosine")
+        attend.explain(query, key, value, score="manhattan")
 
 
 def test_dropout_is_linear_and_keyed():

@@ -72,30 +72,48 @@ TEST(Validate, EveryCombinationOfDefaultsIsLegalOrSaysWhyNot) {
   std::set<std::string> seen;
   ForEachCombination([&](const AttentionSpec& s) {
     combinations++;
-    seen.insert(std::string(Name(s.score)) + "/" + std::to_string(s.support.index()) + "/" + std::to_string(s.causal) + "/" +
-                std::string(Name(s.normaliser)) + "/" + std::string(Name(s.readout)));
+    std::string name = s.causal ? "causal" : "";
+    for (const Member& m : Members(s)) name += "/" + std::string(m.name);
+    seen.insert(name);
     bool broken = false;
     for (const Rule& rule : Rules()) broken |= rule.broken(s);
     EXPECT_EQ(Validate(s).has_value(), broken);
   });
   EXPECT_EQ(static_cast<int>(seen.size()), combinations);
-  EXPECT_EQ(combinations, static_cast<int>(Choices(Score{}).size() * std::variant_size_v<Support> * 2 * Choices(Normaliser{}).size() *
-                                           Choices(Readout{}).size()));
+  const size_t readouts = std::variant_size_v<Readout> - 1 + std::variant_size_v<Estimator>;
+  EXPECT_EQ(combinations,
+            static_cast<int>(Choices(Score{}).size() * std::variant_size_v<Support> * 2 * Choices(Normaliser{}).size() * readouts));
 }
 
 // Each rule is broken by one spec here, and by that rule first.
 TEST(Validate, EachRuleIsReachedAndSaysWhy) {
-  AttentionSpec none, heads, dropout, not_a_number, window, causal;
-  none.heads = 0;
-  heads.heads = 8;
-  heads.key_value_heads = 3;
-  dropout.dropout = 1.5;
-  not_a_number.dropout = std::numeric_limits<double>::quiet_NaN();
-  window.support = WindowSupport{-1, 2};
-  causal.causal = true;
-  causal.support = WindowSupport{3, 2};
+  std::vector<AttentionSpec> specs;
+  const auto add = [&](auto&& change) {
+    AttentionSpec s;
+    change(s);
+    specs.push_back(s);
+  };
+  add([](auto& s) { s.heads = 0; });
+  add([](auto& s) { s.heads = 8, s.key_value_heads = 3; });
+  add([](auto& s) { s.dropout = 1.5; });
+  add([](auto& s) { s.dropout = std::numeric_limits<double>::quiet_NaN(); });
+  add([](auto& s) { s.score_vector = ScoreVector::ones; });
+  add([](auto& s) { s.score = Score::additive, s.scale = 2; });
+  add([](auto& s) { s.score = Score::cosine, s.scale = 0; });
+  add([](auto& s) { s.learned_scale = false; });
+  add([](auto& s) { s.positions = 20; });
+  add([](auto& s) { s.score = Score::position, s.positions = 0; });
+  add([](auto& s) { s.support = WindowSupport{-1, 2}; });
+  add([](auto& s) { s.causal = true, s.support = WindowSupport{3, 2}; });
+  add([](auto& s) { s.support = BlockSupport{0, 1}; });
+  add([](auto& s) { s.support = PredictiveSupport{0}; });
+  add([](auto& s) { s.support = MonotonicSupport{-1}; });
+  add([](auto& s) { s.global_keys = 1; });
+  add([](auto& s) { s.global_keys = 1, s.support = PredictiveSupport{}; });
+  add([](auto& s) { s.readout = HardReadout{}, s.normaliser = Normaliser::sigmoid; });
+  add([](auto& s) { s.readout = HardReadout{GumbelEstimator{}}, s.support = PredictiveSupport{}; });
   std::set<std::string_view> reached;
-  for (const AttentionSpec& s : {none, heads, dropout, not_a_number, window, causal}) {
+  for (const AttentionSpec& s : specs) {
     const auto why = Validate(s);
     ASSERT_TRUE(why);
     for (const Rule& rule : Rules())
@@ -108,9 +126,27 @@ TEST(Validate, EachRuleIsReachedAndSaysWhy) {
     EXPECT_THROW(RequireValid("attention", s), UserError);
   }
   EXPECT_EQ(reached.size(), Rules().size());
-  EXPECT_EQ(*Validate(heads),
+  EXPECT_EQ(*Validate(specs[1]),
             "expected key_value_heads that divide heads; found heads 8, key_value_heads 3 (each key/value head serves the "
             "same number of query heads)");
+  EXPECT_EQ(*Validate(specs[5]),
+            "expected a scale above 0 with score scaled_dot, cosine or euclidean; found scale 2 with score additive (no other score has a "
+            "scale)");
+}
+
+TEST(Validate, ConflictsAreThoseOfTheTable) {
+  const auto others = [](const Member& m) {
+    std::set<std::string> out;
+    for (const Conflict& c : Conflicts(m)) {
+      out.insert(std::string(c.other.name));
+      EXPECT_THAT(std::string(c.reason), HasSubstr("do not sum to 1")) << m.name;
+    }
+    return out;
+  };
+  EXPECT_EQ(others({"scores", "additive"}), std::set<std::string>());
+  EXPECT_EQ(others({"normalisers", "sigmoid"}), (std::set<std::string>{"hard", "reinforce", "straight_through", "gumbel"}));
+  EXPECT_EQ(others({"readouts", "hard"}), (std::set<std::string>{"sigmoid", "predictive"}));
+  EXPECT_EQ(others({"readouts", "soft"}), std::set<std::string>());
 }
 
 TEST(Validate, AcceptsGroupedHeadsAndCausalWindows) {
@@ -121,6 +157,9 @@ TEST(Validate, AcceptsGroupedHeadsAndCausalWindows) {
   s.support = WindowSupport{4, 0};
   EXPECT_FALSE(Validate(s));
   s.support = WindowSupport{4, std::nullopt};  // unbounded on the right: causal bounds it
+  EXPECT_FALSE(Validate(s));
+  s.support = MonotonicSupport{4};  // whose right half is the future
+  s.global_keys = 2;
   EXPECT_FALSE(Validate(s));
   EXPECT_EQ(s.KeyValueHeads(), 2);
   s.key_value_heads = 0;
@@ -144,8 +183,8 @@ struct Names {
 TEST(Declare, NamesEveryFieldOnce) {
   Names fields;
   AttentionSpec::Declare(fields);
-  EXPECT_THAT(fields.names,
-              ::testing::ElementsAre("score", "support", "causal", "normaliser", "readout", "heads", "key_value_heads", "dropout"));
+  EXPECT_THAT(fields.names, ::testing::ElementsAre("score", "score_vector", "scale", "learned_scale", "positions", "support", "global_keys",
+                                                   "causal", "normaliser", "readout", "heads", "key_value_heads", "dropout", "coverage"));
   Names window;
   WindowSupport::Declare(window);
   EXPECT_THAT(window.names, ::testing::ElementsAre("left", "right"));

@@ -16,16 +16,14 @@ class conditional : public Fusion {
 
   std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const override {
     struct Walk : Fusion::Loop {
-      CellStack::Loop cells;
-      Attention::Loop* attention;
       Recurrent::Loop second;
       Walk(const CellStack& stack, Attention::Loop* a, const Recurrent& cell, Context& pass)
-          : cells(stack, pass), attention(a), second(cell) {}
-      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
-        const CellState between = cells.first().Step(gates, state.layers[0]);
-        const at::Tensor c = attention->Step(between.h, position);
-        state.layers[0] = second.Step(second.Project(c), between);
-        return {cells.Above(state, position), c};
+          : Fusion::Loop(stack, a, pass), second(cell, pass, MapKind::output) {}
+      Frame Step(const StepInput& in, DecoderState& state) override {
+        const CellState between = cells.first().Cell(in.gates, cells.first().Start(in.Intra(), state.layers[0]));
+        const at::Tensor c = attention->Step(between.h, in.position);
+        cells.first().Carry(in.Intra(), second.Cell(second.Project(c), between), state.layers[0]);
+        return {cells.Above(state, in.position), c};
       }
     };
     return std::make_unique<Walk>(cells, attention, *second_, context);

@@ -21,14 +21,12 @@ class feed : public Fusion {
 
   std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const override {
     struct Walk : Fusion::Loop {
-      CellStack::Loop cells;
-      Attention::Loop* attention;
       ops::StepLinear fed, combine;
       Walk(const CellStack& stack, Attention::Loop* a, const Linear& f, const Linear& w, Context& pass)
-          : cells(stack, pass), attention(a), fed(f.weight(), f.bias()), combine(w.weight(), w.bias()) {}
-      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
-        state.layers[0] = cells.first().Step(fed(state.feed, gates), state.layers[0]);
-        const at::Tensor s = cells.Above(state, position), c = attention->Step(s, position);
+          : Fusion::Loop(stack, a, pass), fed(f.weight(), f.bias()), combine(w.weight(), w.bias()) {}
+      Frame Step(const StepInput& in, DecoderState& state) override {
+        First(in, fed(state.feed, in.gates), state);
+        const at::Tensor s = cells.Above(state, in.position), c = attention->Step(s, in.position);
         state.feed = at::tanh(combine(at::cat({c, s}, -1)));
         return {state.feed, c};  // h̃ is what the output is made of: computed once, here
       }

@@ -17,15 +17,13 @@ class input : public Fusion {
 
   std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const override {
     struct Walk : Fusion::Loop {
-      CellStack::Loop cells;
-      Attention::Loop* attention;
       ops::StepLinear context;
       Walk(const CellStack& stack, Attention::Loop* a, const Linear& w, Context& pass)
-          : cells(stack, pass), attention(a), context(w.weight(), w.bias()) {}
-      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
-        const at::Tensor c = attention->Step(state.layers.back().h, position);
-        state.layers[0] = cells.first().Step(context(c, gates), state.layers[0]);
-        return {cells.Above(state, position), c};
+          : Fusion::Loop(stack, a, pass), context(w.weight(), w.bias()) {}
+      Frame Step(const StepInput& in, DecoderState& state) override {
+        const at::Tensor c = attention->Step(state.layers.back().h, in.position);
+        First(in, context(c, in.gates), state);
+        return {cells.Above(state, in.position), c};
       }
     };
     return std::make_unique<Walk>(cells, attention, *context_, context);

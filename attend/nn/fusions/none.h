@@ -16,14 +16,13 @@ class none : public Fusion {
 
   std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop*, Context& context) const override {
     struct Walk : Fusion::Loop {
-      CellStack::Loop cells;
-      Walk(const CellStack& stack, Context& context) : cells(stack, context) {}
-      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
-        state.layers[0] = cells.first().Step(gates, state.layers[0]);
-        return {cells.Above(state, position), {}};
+      using Fusion::Loop::Loop;
+      Frame Step(const StepInput& in, DecoderState& state) override {
+        First(in, in.gates, state);
+        return {cells.Above(state, in.position), {}};
       }
     };
-    return std::make_unique<Walk>(cells, context);
+    return std::make_unique<Walk>(cells, nullptr, context);
   }
   at::Tensor Output(const Frame& frame, const at::Tensor& y) const override { return output_->Forward(frame, y); }
 

@@ -18,13 +18,11 @@ class output : public Fusion {
 
   std::unique_ptr<Fusion::Loop> Start(const CellStack& cells, Attention::Loop* attention, Context& context) const override {
     struct Walk : Fusion::Loop {
-      CellStack::Loop cells;
-      Attention::Loop* attention;
-      Walk(const CellStack& stack, Attention::Loop* a, Context& pass) : cells(stack, pass), attention(a) {}
-      Frame Step(const at::Tensor& gates, DecoderState& state, int64_t position) override {
-        state.layers[0] = cells.first().Step(gates, state.layers[0]);
-        const at::Tensor s = cells.Above(state, position);
-        return {s, attention->Step(s, position)};
+      using Fusion::Loop::Loop;
+      Frame Step(const StepInput& in, DecoderState& state) override {
+        First(in, in.gates, state);
+        const at::Tensor s = cells.Above(state, in.position);
+        return {s, attention->Step(s, in.position)};
       }
     };
     return std::make_unique<Walk>(cells, attention, context);

@@ -26,6 +26,7 @@ namespace attend::ops {
 template <>
 struct ComposedScore<spec::Score::additive> {
   static constexpr ScoreParameter kParameter = ScoreParameter::vector;
+  static constexpr ScoreLayer kLayer = {.query = true, .key = true, .bias = true};
   static constexpr int64_t kTile = 1 << 17;  // elements
 
   static at::Tensor Forward(const ScoreArgs& a) {

@@ -9,6 +9,7 @@ namespace attend::ops {
 template <>
 struct ComposedScore<spec::Score::general> {
   static constexpr std::string_view kInstead = "the query projected by W and score dot";
+  static constexpr ScoreLayer kLayer = {.query = true, .score = "dot"};
 };
 
 }  // namespace attend::ops
