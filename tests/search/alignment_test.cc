@@ -53,9 +53,9 @@ TEST(ReplaceUnknown, NamesTheMostAttendedWord) {
 
 TEST(MeanSourceMap, AveragesHeadsOfAllLayersOverTheSource) {
   Hypothesis h;
-  h.maps.push_back({"a", true, 1, 2, 2, {1, 0, 0, 1}});
-  h.maps.push_back({"b", true, 1, 1, 2, {0, 1}});
-  h.maps.push_back({"self", false, 1, 1, 1, {1}});
+  h.maps.push_back({"a", MapOver::source, 1, 2, 2, {1, 0, 0, 1}});
+  h.maps.push_back({"b", MapOver::source, 1, 1, 2, {0, 1}});
+  h.maps.push_back({"self", MapOver::output, 1, 1, 1, {1}});
   const SourceMap map = MeanSourceMap(h);
   EXPECT_EQ(map.tokens, 1);
   EXPECT_EQ(map.keys, 2);

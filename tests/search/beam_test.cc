@@ -402,7 +402,7 @@ TEST(Beam, ResultsOfAnotherShapeAreRefused) {
   bad[1].ids.pop_back();
   bad[2].k = -1;
   bad[3].log_probs.push_back(0);
-  bad[4].maps.push_back({"a", 1000000, 1000000, {1}, true});
+  bad[4].maps.push_back({"a", 1000000, 1000000, {1}, MapOver::source});
   for (const StepResult& result : bad) {
     BrokenDecoder decoder(result);
     EXPECT_THROW(Search(decoder, sentences, TestSymbols(), Options(2, 3)), SystemError);

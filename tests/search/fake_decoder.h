@@ -103,7 +103,7 @@ class FakeDecoder : public Decoder {
   };
   void AddMap(Maps maps, StepResult& result) {
     const int64_t heads = maps == Maps::all ? model_.heads : 1;
-    StepMap map{"decoder.attention", heads, model_.keys + 2, {}, true};  // two keys of padding
+    StepMap map{"decoder.attention", heads, model_.keys + 2, {}, MapOver::source};  // two keys of padding
     for (const Row& row : rows_) {
       const std::vector<float> w = model_.Attention(row.sentence, row.prefix, heads);
       for (int64_t h = 0; h < heads; h++)
