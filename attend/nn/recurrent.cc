@@ -73,7 +73,8 @@ Tensor Recurrent::Run(const Tensor& x, const Tensor& gates, RecurrentState& stat
   Loop loop(*this, context, kind);
   std::vector<Tensor> states;
   for (int64_t t = 0; t < steps; t++)
-    states.push_back(loop.Step(inputs[static_cast<size_t>(t)], {x_of[static_cast<size_t>(t)], t}, state, active.defined() ? active[t] : Tensor()));
+    states.push_back(
+        loop.Step(inputs[static_cast<size_t>(t)], {x_of[static_cast<size_t>(t)], t}, state, active.defined() ? active[t] : Tensor()));
   loop.Finish(order);
   return steps ? InOrder(at::stack(states), order) : gates.new_empty({0, rows, size_});
 }

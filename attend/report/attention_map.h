@@ -13,7 +13,7 @@ struct AttentionMap {
   std::string row_axis, column_axis;       // in words: "produces: target", "reads from: source"
   std::vector<std::string> rows, columns;  // tokens, in order; raw text, not escaped
   int64_t heads = 1;
-  std::vector<float> weights;  // (heads, rows, columns); each shown row sums to 1, or to 0 where nothing is visible
+  std::vector<float> weights;  // (heads, rows, columns); a row sums to 1, to 0 where nothing is visible, or to what its normaliser gives
 };
 
 struct AttentionExample {

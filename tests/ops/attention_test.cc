@@ -209,7 +209,8 @@ TEST(Attention, SparseNormalisersInClosedForm) {
     args.normaliser = normaliser;
     args.need_weights = true;
     args.scores = torch::tensor(scores, torch::kDouble).view({1, 1, 1, -1});
-    return attention(Tensor(), Tensor(), torch::ones({1, 1, static_cast<int64_t>(scores.size()), 1}, torch::kDouble), args).weights.view({-1});
+    return attention(Tensor(), Tensor(), torch::ones({1, 1, static_cast<int64_t>(scores.size()), 1}, torch::kDouble), args)
+        .weights.view({-1});
   };
   const auto expect = [&](const std::string& normaliser, std::vector<double> scores, std::vector<double> expected) {
     ExpectClose(weights(normaliser, scores), torch::tensor(expected, torch::kDouble), normaliser);

@@ -114,6 +114,22 @@ TEST(DropoutFactors, TensorFormulaEqualsTheGenerator) {
   }
 }
 
+TEST(GumbelDraws, TensorFormulaEqualsTheGenerator) {
+  for (const Tensor& offset : {Tensor(), Number(1000), torch::arange(3, torch::kLong) * 5000000000}) {
+    const Tensor keys = torch::tensor({int64_t{-5}, int64_t{0x7edcba9876543210}, int64_t{3}}, torch::kLong);
+    for (const auto type : {torch::kDouble, torch::kFloat}) {
+      const Tensor fast = GumbelDraws(keys, offset, 2, 5, 19, 1, type), composed = ComposedGumbelDraws(keys, offset, 2, 5, 19, 1, type);
+      // Two logarithms, each to a few units in the last place.
+      EXPECT_TRUE(torch::allclose(fast, composed, type == torch::kDouble ? 1e-13 : 1e-6, type == torch::kDouble ? 1e-13 : 1e-6));
+      EXPECT_TRUE(fast.isfinite().all().item<bool>());
+    }
+  }
+  // Mean and variance of a Gumbel distribution: 0.5772 and pi^2 / 6.
+  const Tensor many = GumbelDraws(torch::arange(100, torch::kLong), {}, 1, 10, 100, 1, torch::kDouble);
+  EXPECT_NEAR(many.mean().item<double>(), 0.5772, 4 * std::sqrt(1.645 / 1e5));
+  EXPECT_NEAR(many.var().item<double>(), 1.6449, 0.04);
+}
+
 TEST(WeightDropout, ScalesKeptWeightsAndLeavesTheReportedOnes) {
   torch::manual_seed(2);
   const Tensor q = torch::randn({3, 2, 4, 8}, torch::kDouble), k = torch::randn({3, 2, 300, 8}, torch::kDouble);
