@@ -60,7 +60,8 @@ struct RecurrentDecoderOptions {
     field("embedding", &RecurrentDecoderOptions::embedding, "size of the word vectors").Range(1, 65536);
     field("fusion", &RecurrentDecoderOptions::fusion, "how the context is used");
     field("attention", &RecurrentDecoderOptions::attention, "the attention over the encoder's states");
-    field("attention_size", &RecurrentDecoderOptions::attention_size, "of projected queries and keys; 0: the size of the state")
+    field("attention_size", &RecurrentDecoderOptions::attention_size,
+          "of projected queries and keys, and of the layer that predicts centres; 0: the size of the state")
         .Range(0, 65536);
     field("intra", &RecurrentDecoderOptions::intra, "attention of the cell over its own past");
     field("layer_norm", &RecurrentDecoderOptions::layer_norm, "normalise what enters the gates (Ba et al. 2016)");
