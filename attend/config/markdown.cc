@@ -1,5 +1,7 @@
+#include <deque>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "attend/config/errors.h"
 #include "attend/config/options.h"
@@ -21,28 +23,74 @@ std::string Cell(std::string_view text) {
   return out;
 }
 
+// A type with its default values: what one section describes, wherever it stands.
+using Subject = std::pair<const Type*, std::string>;
+Subject SubjectOf(const Spot& spot) { return {spot.type, FlowYaml(ToTree(*spot.type, spot.value.get()))}; }
+
+// A part of the tree that may need a section.
+struct Place {
+  Spot spot;
+  std::string path;
+  // The same without lists around it.
+  Place Unwrapped() const {
+    Place p = *this;
+    while (p.spot.type->element) {
+      if (p.spot.type->form == Form::list) p.path += ".N";
+      p.spot = ElementSpot(p.spot);
+    }
+    return p;
+  }
+};
+
+// The options of a record, or of every kind of a variant, that have options of their own.
+std::vector<Place> Below(const Place& place) {
+  std::vector<Place> out;
+  const auto add = [&](const Spot& record) {
+    for (const Field* field : Listed(*record.type))
+      if (HasOptions(field->type())) out.push_back({FieldSpot(record, *field), Join(place.path, field->name())});
+  };
+  if (place.spot.type->form == Form::record) {
+    add(place.spot);
+  } else {
+    for (const TypeRef alternative : place.spot.type->alternatives) add(AlternativeSpot(place.spot, alternative()));
+  }
+  return out;
+}
+
+// Where each subject is described: at the shortest of its paths.
+std::map<Subject, std::string> Homes(const Spot& root) {
+  std::map<Subject, std::string> homes;
+  std::deque<Place> queue = {{root, ""}};
+  for (; !queue.empty(); queue.pop_front()) {
+    const Place place = queue.front().Unwrapped();
+    if (!homes.try_emplace(SubjectOf(place.spot), place.path).second) continue;
+    for (Place& below : Below(place)) queue.push_back(std::move(below));
+  }
+  return homes;
+}
+
 class Writer {
  public:
-  explicit Writer(std::string_view title) : out_("# " + std::string(title) + "\n") {}
+  Writer(std::string_view title, const Spot& root) : out_("# " + std::string(title) + "\n"), homes_(Homes(root)) {}
 
-  // A section for what stands at `path`, followed by those of its options; the path of an equal one when it is there already.
+  // A section for what stands at `path`, followed by those of its options; the path of an equal one when it is described elsewhere.
   std::string Section(const Spot& spot, const std::string& path) {
     const Type& type = *spot.type;
     if (type.element) return Section(ElementSpot(spot), type.form == Form::list ? path + ".N" : path);
     const auto open = open_.find(&type);
     if (open != open_.end()) return open->second;
-    const auto [known, fresh] = written_.try_emplace({&type, FlowYaml(ToTree(type, spot.value.get()))}, path);
-    if (!fresh) return known->second;
+    const std::string& home = homes_.at(SubjectOf(spot));
+    if (home != path) return home;
     open_[&type] = path;
     Heading(type, path);
-    std::vector<Below> below;
+    std::vector<Linked> below;
     if (type.form == Form::record) {
       Table(spot, path, below);
     } else {
       Variant(spot, path, below);
     }
     // The table is written before the sections below it, but links to them: a mark is replaced when their place is known.
-    for (const Below& b : below) Link(b, Section(b.spot, b.path));
+    for (const Linked& b : below) Link(b, Section(b.spot, b.path));
     open_.erase(&type);
     return path;
   }
@@ -50,7 +98,7 @@ class Writer {
   std::string Take() { return std::move(out_); }
 
  private:
-  struct Below {
+  struct Linked {
     Spot spot;
     std::string path;
     std::string mark;
@@ -63,7 +111,7 @@ class Writer {
     if (!type.shorthand.empty()) out_ += "A bare value sets " + Code(std::string(type.shorthand)) + ".\n\n";
   }
 
-  void Variant(const Spot& spot, const std::string& path, std::vector<Below>& below) {
+  void Variant(const Spot& spot, const std::string& path, std::vector<Linked>& below) {
     const Type& type = *spot.type;
     const std::string held(type.alternatives[static_cast<size_t>(type.index(spot.value.get()))]().kind);
     out_ += Code("kind") + " chooses one of these (default " + Code(held) + "):\n\n";
@@ -78,7 +126,7 @@ class Writer {
     }
   }
 
-  void Table(const Spot& record, const std::string& path, std::vector<Below>& below) {
+  void Table(const Spot& record, const std::string& path, std::vector<Linked>& below) {
     constexpr size_t kDefaultWidth = 80;
     if (record.type->fields.empty()) return;
     out_ += "| option | type | default | bounds | unit | meaning |\n|---|---|---|---|---|---|\n";
@@ -107,13 +155,13 @@ class Writer {
       out_ += "- " + Code(std::string(c.name)) + (c.help.empty() ? "" : ": " + std::string(c.help)) + "\n";
   }
 
-  void Link(const Below& below, const std::string& path) {
+  void Link(const Linked& below, const std::string& path) {
     const size_t at = out_.find(below.mark);
     out_.replace(at, below.mark.size(), "#" + path);
   }
 
   std::string out_;
-  std::map<std::pair<const Type*, std::string>, std::string> written_;
+  std::map<Subject, std::string> homes_;
   std::map<const Type*, std::string> open_;
   int marks_ = 0;
 };
@@ -121,8 +169,9 @@ class Writer {
 }  // namespace
 
 std::string Markdown(const Type& type, std::string_view title) {
-  Writer writer(title);
-  writer.Section(RootSpot(type), "");
+  const Spot root = RootSpot(type);
+  Writer writer(title, root);
+  writer.Section(root, "");
   return writer.Take();
 }
 

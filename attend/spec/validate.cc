@@ -30,7 +30,7 @@ std::string_view Kind(const Support& support) {
 bool IsHard(const AttentionSpec& s) { return std::holds_alternative<HardReadout>(s.readout); }
 bool HasVector(Score score) { return score == Score::additive || score == Score::concat; }
 bool LearnsScale(Score score) { return score == Score::cosine || score == Score::euclidean; }
-std::string WithScore(std::string what, const AttentionSpec& s) { return what + " with score " + std::string(Name(s.score)); }
+std::string WithScore(const std::string& what, const AttentionSpec& s) { return what + " with score " + std::string(Name(s.score)); }
 
 // D of the supports that have one.
 std::optional<int64_t> HalfWidth(const AttentionSpec& s) {
@@ -123,7 +123,7 @@ void ForEachCombination(const std::function<void(const AttentionSpec&)>& visit) 
   ForEachAlternative<Readout>([&](const Readout& readout) {
     if (!std::holds_alternative<HardReadout>(readout)) readouts.push_back(readout);
   });
-  ForEachAlternative<Estimator>([&](const Estimator& estimator) { readouts.push_back(HardReadout{estimator}); });
+  ForEachAlternative<Estimator>([&](const Estimator& estimator) { readouts.emplace_back(HardReadout{estimator}); });
   ForEachAlternative<Support>([&](const Support& support) {
     for (const Choice& score : Choices(Score{}))
       for (const Choice& normaliser : Choices(Normaliser{}))

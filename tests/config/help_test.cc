@@ -70,13 +70,38 @@ TEST(Markdown, PrintsEveryTypeOnceWithLinks) {
   EXPECT_THAT(page, HasSubstr("| `minutes` | number | unset | >= 0 | minutes | wall-clock limit |\n"));
   EXPECT_THAT(page, HasSubstr("### decoder, kind transformer"));
   EXPECT_THAT(page, HasSubstr("- `additive`: vᵀtanh(Wq + Uk)\n"));
-  // The recursive spec stands where it occurs first, and every other place links to it.
+  // The recursive spec stands at the first of its shortest paths, and every other place links to it.
   EXPECT_THAT(page, HasSubstr("## encoder.attention\n"));
   EXPECT_THAT(page, Not(HasSubstr("## layers.N.attention\n")));
   EXPECT_THAT(page, HasSubstr("| `attention` | [options](#encoder.attention) |"));
   EXPECT_THAT(page, HasSubstr("| `fallback` | [options](#encoder.attention) |"));
   EXPECT_THAT(page, HasSubstr("| `experts` | [list of options](#encoder.attention) |"));
   EXPECT_EQ(page.find_first_of("\x01\x02"), std::string::npos);
+}
+
+struct Inner {
+  example::Attention attention;
+  bool operator==(const Inner&) const = default;
+  template <class F>
+  static void Declare(F& field) {
+    field("attention", &Inner::attention, "further down");
+  }
+};
+struct Outer {
+  Inner inner;
+  example::Attention attention;
+  bool operator==(const Outer&) const = default;
+  template <class F>
+  static void Declare(F& field) {
+    field("inner", &Outer::inner, "stands first");
+    field("attention", &Outer::attention, "is nearer");
+  }
+};
+
+TEST(Markdown, DescribesATypeAtItsShortestPath) {
+  const std::string page = Markdown<Outer>("Options");
+  EXPECT_THAT(page, HasSubstr("## attention\n"));
+  EXPECT_THAT(page, Not(HasSubstr("## inner.attention\n")));
 }
 
 TEST(Markdown, LinksLeadSomewhere) {

@@ -243,7 +243,7 @@ TEST(Loss, ReinforceIsUnbiasedAndItsBaselineQuietens) {
   struct Estimate {
     double mean, error;  // and its standard error
   };
-  const int n = 1500;
+  const int n = 600;
   const auto estimate = [&](double baseline) {
     double sum = 0, squares = 0;
     for (int i = 0; i < n; i++) {
