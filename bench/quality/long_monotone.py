@@ -1,13 +1,17 @@
 """Local attention on long inputs: a generated monotone task of 400 tokens, the accuracy of each support and the cells that it attends to.
 
 Every output token is its source token's partner under a fixed permutation, so that step i reads position i; only the text around tells
-positions apart. Equal updates, one thread, two runs at a time."""
+positions apart. Training lines have 20 to 400 tokens, test lines 400. Equal updates, one thread, two runs at a time. Also draws what each
+looks at on one test line, docs/pictures/long_monotone.png."""
 import concurrent.futures
+import json
 import pathlib
 import random
 import shutil
+import struct
 import sys
 import time
+import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import common
@@ -35,7 +39,8 @@ def generate(folder):
     target = [word.upper() for word in chance.sample(source, SYMBOLS)]
     folder.mkdir(parents=True, exist_ok=True)
     for part, size in SIZES.items():
-        rows = [[chance.randrange(SYMBOLS) for _ in range(LENGTH)] for _ in range(size)]
+        lengths = [chance.randint(20, LENGTH) if part == "train" else LENGTH for _ in range(size)]
+        rows = [[chance.randrange(SYMBOLS) for _ in range(length)] for length in lengths]
         for side, words in (("source", source), ("target", target)):
             (folder / f"{part}.{side}").write_text("\n".join(" ".join(words[i] for i in row) for row in rows) + "\n")
 
@@ -55,6 +60,29 @@ def run(name):
     return name, 100 * right / (LENGTH * len(expected)), seconds
 
 
+def map_of(name):
+    """The weights of the first test line, rows of numbers from 0 to 1."""
+    line = (WORK / "test.source").read_text().splitlines()[0]
+    shown = json.loads(common.attend("show", WORK / name.split(",")[0], "--threads", 1, "--text", line, "--format", "json", log=WORK / "show.log"))
+    weights = shown["examples"][0]["maps"][0]["weights"]
+    return weights[0] if isinstance(weights[0][0], list) else weights
+
+
+def draw(file, maps):
+    """Grey pictures side by side, a pixel a weight, dark where it is heavy: the square root, so that light ones show."""
+    height, gap = LENGTH + 1, 12
+    lines = []
+    for i in range(height):
+        line = bytearray()
+        for weights in maps:
+            row = weights[i] if i < len(weights) else []
+            line += bytes(255 - round(255 * min(1, w) ** 0.5) for w in row[:height]) + bytes([255] * (height - min(len(row), height) + gap))
+        lines.append(b"\0" + bytes(line))
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
+    header = struct.pack(">IIBBBBB", len(lines[0]) - 1, height, 8, 0, 0, 0, 0)
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"".join(lines), 9)) + chunk(b"IEND", b""))
+
+
 WORK = common.WORK / "long_monotone"
 generate(WORK)
 names = [name for name in VARIANTS if not sys.argv[1:] or name.split(",")[0] in sys.argv[1:]]
@@ -65,6 +93,7 @@ with concurrent.futures.ThreadPoolExecutor(2) as pool:
         print(f"{name}: {accuracy:.2f} % {seconds:.0f} s", flush=True)
 if len(names) < len(VARIANTS):
     sys.exit("bench: without names the table is written")
+draw(common.ROOT / "docs/pictures/long_monotone.png", [map_of(name) for name in results])
 whole = results["all"][0]
 rows = []
 for name, (accuracy, seconds) in results.items():
@@ -74,5 +103,6 @@ for name, (accuracy, seconds) in results.items():
 reached = [name for name in results if name.split(",")[0] in ("monotonic", "predictive") and results[name][0] >= whole]
 common.write("long_monotone", f"Long input: a monotone task of {LENGTH} tokens", "tools/bench.sh quality/long_monotone", [], [], 1,
              f"Accuracy: output tokens that are right in their place, {SIZES['test']} unseen sequences, greedy. Reaching global attention's accuracy in at "
-             f"most half of its cells: {', '.join(reached) or 'none'}.", page="mechanisms",
+             f"most half of its cells: {', '.join(reached) or 'none'}. What each looks at on one test line, from left to right in this order:\n\n"
+             "![Five maps of 401 by 401 weights](pictures/long_monotone.png)", page="mechanisms",
              table={"heads": ["support", "accuracy", "target", "attended cells", "seconds"], "rows": rows})
