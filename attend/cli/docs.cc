@@ -36,7 +36,11 @@ std::string ConfigurationPage() {
 std::string MechanismsPage() {
   std::string page =
       "# Mechanisms\n\n" + std::string(kWritten) +
-      "\nq query, k key, v value, s score, w weight; i counts queries, j keys. `attend mechanisms` prints the same in the terminal.\n";
+      "\nq query, k key, v value, s score, w weight; i counts queries, j keys. `attend mechanisms` prints the same in the terminal.\n\n"
+      "![What eight translators, alike but for one choice, look at in one sentence](pictures/mechanisms.svg)\n\n"
+      "Eight translators, alike but for one choice, trained for a minute each on sentences that a program makes up, and the same sentence "
+      "in "
+      "each: examples/sentences/mechanisms.py.\n";
   for (const spec::MechanismList& list : spec::Mechanisms()) {
     page += "\n## " + std::string(list.name) + "\n\n`" + std::string(list.field) + "`: " + std::string(list.question) +
             ".\n\n| name | formula | parameters | source | goes with |\n|---|---|---|---|---|\n";
