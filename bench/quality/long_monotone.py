@@ -29,7 +29,7 @@ VARIANTS = {
 OPTIONS = ["--text.tokenizer", "word", "--text.shared", "false", "--data.max_length", LENGTH + 1, "--model.encoder.size", 64,
            "--model.encoder.embedding", 32, "--model.encoder.embedding_dropout", 0, "--model.encoder.dropout", 0, "--model.decoder.size", 128,
            "--model.decoder.embedding", 32, "--model.decoder.embedding_dropout", 0, "--model.decoder.dropout", 0, "--train.batch_tokens",
-           20 * (LENGTH + 1), "--model.decoder.fusion", "output", "--train.learning_rate", 0.003, "--train.label_smoothing", 0, "--train.metric", "perplexity", "--train.epochs", 2,
+           20 * (LENGTH + 1), "--model.decoder.fusion", "output", "--train.learning_rate", 0.003, "--train.label_smoothing", 0, "--train.metric", "perplexity", "--train.epochs", 8,
            "--train.samples", 0, "--search.max_length", LENGTH + 10]
 
 
