@@ -49,6 +49,34 @@ class Intra : public Module {
   virtual std::unique_ptr<Loop> Start(Context& context, MapKind kind) const = 0;
 };
 
+// What the ways share: one attention layer over a past that grows by a key a step, and a projection of what it reads where that has not the
+// size that is needed.
+class PastAttention : public Module {
+ public:
+  PastAttention(const spec::AttentionSpec& spec, int64_t query_size, int64_t key_size, int64_t size, int64_t value_size, int64_t needed);
+
+  // key (B, key_size) and value (B, value_size; the key unless given) behind those of the state's past.
+  void Remember(RecurrentState& state, const at::Tensor& key, const at::Tensor& value = {}) const;
+
+  class Loop {
+   public:
+    Loop(const PastAttention& layer, Context& context, MapKind kind);
+    at::Tensor Read(const at::Tensor& query, int64_t position, RecurrentState& state);  // (B, query_size) -> (B, needed)
+    void Skip(const at::Tensor& query) { loop_.Skip(query); }
+    void Finish(const at::Tensor& order) { loop_.Finish(order); }
+
+   private:
+    const PastAttention& layer_;
+    AttentionMemory past_;
+    AttentionState attention_;
+    Attention::Loop loop_;
+  };
+
+ private:
+  std::shared_ptr<Attention> attention_;
+  std::shared_ptr<Linear> read_;
+};
+
 // Null for `none`.
 std::shared_ptr<Intra> MakeIntra(const spec::Intra& options, const IntraSizes& sizes);
 

@@ -81,7 +81,7 @@ def test_trains_resumes_and_decodes_alike_in_any_batch(here, name):
     maps = {m["path"]: m for m in shown["examples"][0]["maps"]}
     assert "decoder.attention" in maps
     if name == "intra":
-        assert {path for path in maps if path.startswith("encoder.")} == {f"encoder.{side}{layer}.intra.attention" for side in ("forward", "backward")
+        assert {path for path in maps if path.startswith("encoder.")} == {f"encoder.{side}{layer}.intra.past.attention" for side in ("forward", "backward")
                                                                          for layer in (0, 1)}
-        back = maps["decoder.cells.0.intra.attention"]
+        back = maps["decoder.cells.0.intra.past.attention"]
         assert back["columns"][0] == "<s>" and back["columns"][1:] == back["rows"][:-1]

@@ -185,7 +185,7 @@ TEST(Intra, LstmnIsThatOfThePaper) {
   Tensor summary = torch::zeros({4}, torch::kDouble), memory = summary;
   for (int64_t t = 0; t < 6; t++) {
     if (t > 0) {
-      const Tensor read = Attend(p, "intra.attention.", torch::cat({x[t][0], summary}), hs, both);
+      const Tensor read = Attend(p, "intra.past.attention.", torch::cat({x[t][0], summary}), hs, both);
       summary = read.slice(0, 0, 4);
       memory = read.slice(0, 4);
     }
@@ -215,7 +215,8 @@ TEST(Intra, GateMultipliesWhatTheInputsSoFarSay) {
   for (int64_t t = 0; t < 6; t++) {
     inputs.push_back(x[t][0]);
     h = torch::tanh(p.at("weight_ih").mv(x[t][0]) + p.at("bias_ih") + p.at("weight_hh").mv(h));
-    const Tensor c = p.at("intra.read.weight").mv(Attend(p, "intra.attention.", h, inputs, inputs)) + p.at("intra.read.bias");
+    const Tensor c =
+        p.at("intra.past.read.weight").mv(Attend(p, "intra.past.attention.", h, inputs, inputs)) + p.at("intra.past.read.bias");
     h = c * h;
     EXPECT_LE(Distance(states[t][0], h), 1e-13) << t;
   }
