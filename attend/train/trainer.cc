@@ -76,7 +76,8 @@ RunState FromJson(const Json& j) {
   j.at("waited").get_to(s.waited);
   j.at("validated").get_to(s.validated);
   j.at("plateau").at("factor").get_to(s.plateau.factor);
-  if (!j.at("baseline").is_null()) s.baseline = j.at("baseline").get<double>();
+  // A run that was begun before there was one goes on without.
+  if (const auto baseline = j.find("baseline"); baseline != j.end() && !baseline->is_null()) s.baseline = baseline->get<double>();
   j.at("plateau").at("waited").get_to(s.plateau.waited);
   const Json& p = j.at("position");
   p.at("epoch").get_to(s.position.epoch);

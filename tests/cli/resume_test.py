@@ -206,3 +206,16 @@ def test_other_threads_give_a_model_too(here, plain):
     """Bits may differ with the number of threads; the run does not."""
     attend(*RUN, "--threads", 2, "--out", "m", cwd=here)
     assert "step 20" in text_of(attend("inspect", "m", cwd=here))
+
+
+def test_a_state_without_a_baseline_resumes(here):
+    """Runs begun before hard attention kept a baseline in their state."""
+    run = ["train", *data(), *TINY, "--train.schedule", "constant", "--train.validate_steps", 4]
+    attend(*run, "--train.steps", 8, "--out", "whole", cwd=here)
+    attend(*run, "--train.steps", 4, "--out", "parts", cwd=here)
+    file = here / "parts/training" / (here / "parts/training/latest").read_text().strip() / "state.json"
+    state = json.loads(file.read_text())
+    assert state.pop("baseline") > 0
+    file.write_text(json.dumps(state))
+    attend(*run, "--train.steps", 8, "--out", "parts", "--extend", cwd=here)
+    assert (here / "parts/model.safetensors").read_bytes() == (here / "whole/model.safetensors").read_bytes()
