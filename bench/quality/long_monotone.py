@@ -23,8 +23,8 @@ VARIANTS = {
     "all": ([], None),
     "window, left 10, right 10": ([SUPPORT, "window", SUPPORT + ".left", 10, SUPPORT + ".right", 10], 21),
     "block, size 20, look_back 1": ([SUPPORT, "block", SUPPORT + ".size", 20, SUPPORT + ".look_back", 1], 40),
-    "monotonic, half_width 10": ([SUPPORT, "monotonic", SUPPORT + ".half_width", 10], 21),
-    "predictive, half_width 20": ([SUPPORT, "predictive", SUPPORT + ".half_width", 20], 41),
+    "monotonic, half_width 5": ([SUPPORT, "monotonic", SUPPORT + ".half_width", 5], 11),
+    "predictive, half_width 80": ([SUPPORT, "predictive", SUPPORT + ".half_width", 80], 161),
 }
 OPTIONS = ["--text.tokenizer", "word", "--text.shared", "false", "--data.max_length", LENGTH + 1, "--model.encoder.size", 64,
            "--model.encoder.embedding", 32, "--model.encoder.embedding_dropout", 0, "--model.encoder.dropout", 0, "--model.decoder.size", 128,
