@@ -46,8 +46,14 @@ def machine(threads):
 peak_memory = 0  # the most anonymous memory that the program took in any run so far, bytes
 
 
-def attend(*arguments, log=None):
-    """Runs the program; its progress goes to `log` or to the terminal. Returns standard output."""
+def processor_seconds(pid):
+    ticks = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def attend(*arguments, log=None, usage=None):
+    """Runs the program; its progress goes to `log` or to the terminal. Returns standard output. usage: a dictionary that receives
+    `seconds` of processor time, which does not depend on what runs beside."""
     global peak_memory
     process = subprocess.Popen([str(PROGRAM), *map(str, arguments)], stdout=subprocess.PIPE, stderr=open(log, "a") if log else None, text=True)
     output = []
@@ -57,7 +63,9 @@ def attend(*arguments, log=None):
         try:
             with open(f"/proc/{process.pid}/status") as status:
                 peak_memory = max([peak_memory] + [int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")])
-        except (FileNotFoundError, ProcessLookupError):
+            if usage is not None:
+                usage["seconds"] = processor_seconds(process.pid)
+        except (FileNotFoundError, ProcessLookupError, IndexError):
             pass
         try:
             process.wait(0.2)

@@ -10,7 +10,6 @@ import random
 import shutil
 import struct
 import sys
-import time
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -51,13 +50,12 @@ def run(name):
     log = model.with_suffix(".log")
     log.unlink(missing_ok=True)
     files = [word for part in ("train", "valid") for side in ("source", "target") for word in (f"--data.{part}.{side}", WORK / f"{part}.{side}")]
-    start = time.time()
-    common.attend("train", "--threads", 1, "--out", model, *files, *OPTIONS, *VARIANTS[name][0], log=log)
-    seconds = time.time() - start
+    usage = {}
+    common.attend("train", "--threads", 1, "--out", model, *files, *OPTIONS, *VARIANTS[name][0], log=log, usage=usage)
     output = common.attend("predict", model, "--threads", 1, "--input", WORK / "test.source", "--beam", 1, log=log).splitlines()
     expected = (WORK / "test.target").read_text().splitlines()
     right = sum(a == b for o, e in zip(output, expected, strict=True) for a, b in zip(o.split(), e.split()))
-    return name, 100 * right / (LENGTH * len(expected)), seconds
+    return name, 100 * right / (LENGTH * len(expected)), usage["seconds"]
 
 
 def map_of(name):
@@ -102,7 +100,7 @@ for name, (accuracy, seconds) in results.items():
     rows.append([name, f"{accuracy:.2f} %", target, "100 %" if seen is None else f"{100 * seen / (LENGTH + 1):.1f} %", round(seconds)])
 reached = [name for name in results if name.split(",")[0] in ("monotonic", "predictive") and results[name][0] >= whole]
 common.write("long_monotone", f"Long input: a monotone task of {LENGTH} tokens", "tools/bench.sh quality/long_monotone", [], [], 1,
-             f"Accuracy: output tokens that are right in their place, {SIZES['test']} unseen sequences, greedy. Reaching global attention's accuracy in at "
+             f"Accuracy: output tokens that are right in their place, {SIZES['test']} unseen sequences, greedy. Seconds: of processor time, training, one thread. Reaching global attention's accuracy in at "
              f"most half of its cells: {', '.join(reached) or 'none'}. What each looks at on one test line, from left to right in this order:\n\n"
              "![Five maps of 401 by 401 weights](pictures/long_monotone.png)", page="mechanisms",
              table={"heads": ["support", "accuracy", "target", "attended cells", "seconds"], "rows": rows})
