@@ -62,7 +62,8 @@ DATES = ["--text.tokenizer", "character", "--text.lowercase", "true", "--model.e
          "--model.encoder.embedding_dropout", 0, "--model.encoder.dropout", 0, DECODER + "size", 128, DECODER + "embedding", 32,
          DECODER + "embedding_dropout", 0, DECODER + "dropout", 0, "--train.batch_tokens", 2000, "--train.learning_rate", 0.003,
          "--train.label_smoothing", 0, "--train.metric", "accuracy", "--train.epochs", 8]
-PAIR = ["--text.tokenizer", "word", "--text.shared", "false", "--train.epochs", 10]
+PAIR = ["--text.tokenizer", "word", "--text.shared", "false", "--model.encoder.size", 128, "--model.encoder.embedding", 128, DECODER + "size", 256,
+        DECODER + "embedding", 128, "--train.epochs", 10]
 
 
 def variants():
@@ -83,7 +84,7 @@ def run(work, name, options):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     log = folder / "log"
-    result = {"name": name, "program": PROGRAM}
+    result = {"name": name, "program": f"{PROGRAM} {options}"}
     common.attend("train", "--threads", 1, "--out", folder / "dates", *dates_files("train", "valid"), *DATES, *options, log=log, usage=result)
     output = common.attend("predict", folder / "dates", "--threads", 1, "--input", work / "dates" / "test.written", log=log).splitlines()
     expected = (work / "dates" / "test.iso").read_text().splitlines()
@@ -113,7 +114,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("names", nargs="*")
 a = parser.parse_args()
 WORK = common.WORK / "mechanisms"
-PROGRAM = common.digest(common.PROGRAM.parent / "libattend_torch.so")
+PROGRAM = f"{common.digest(common.PROGRAM.parent / 'libattend_torch.so')} {DATES} {PAIR}"  # what a result is of, and its variant's options
 PAIR_FILES = {part: common.data("synthetic", f"reorder_align.{part}.tsv") for part in ("train", "dev", "test")}
 (WORK / "pair").mkdir(parents=True, exist_ok=True)
 subprocess.run([sys.executable, common.ROOT / "examples/dates/generate.py", WORK / "dates"], check=True)
@@ -129,13 +130,13 @@ for name in wanted:
     file = WORK / name.replace(" ", "_").replace(",", "") / "result.json"
     if file.exists() and name not in a.names:
         known = json.loads(file.read_text())
-        if known["program"] == PROGRAM or a.names:
+        if known["program"] == f"{PROGRAM} {wanted[name]}" or a.names:
             results[name] = known
 left = [name for name in wanted if name not in results]
 with concurrent.futures.ThreadPoolExecutor(2) as pool:
     for result in pool.map(lambda name: run(WORK, name, wanted[name]), left):
         results[result["name"]] = result
-        print(json.dumps(result), flush=True)
+        print({key: value for key, value in result.items() if key != "program"}, flush=True)
 rows = []
 for name in wanted:
     r = results[name]
