@@ -47,7 +47,7 @@ BESIDES = {
     "coverage": [ATTENTION + "coverage", "true"],
     "coverage and coverage_loss 1": [ATTENTION + "coverage", "true", "--train.coverage_loss", 1],
 }
-# Not expected to learn it, and why.
+# Without a target: what speaks against each on this task.
 AS_IT_COMES = {
     "score linear": "the query's part is the same for every key and cancels: one map for all steps, so that it can only hand over a mean",
     "score position": "scores places, whatever stands there, and the month of a written date stands in many places",
@@ -146,7 +146,7 @@ for name in wanted:
 common.write("mechanisms", "What each mechanism learns", "tools/bench.sh quality/mechanisms", [], PAIR_FILES.values(), 1,
              "Each varies one thing of `default`: GRU, conditional, additive, all keys, softmax, soft. Dates: those of examples/dates, 8 epochs, "
              "1,000 unseen ones, exact match. Artificial pair: synthetic/reorder_align, 10 epochs, alignment error rate against the exact links. "
-             "Seconds: of processor time, training on the dates, one thread. Not expected to learn the dates: "
+             "Seconds: of processor time, training on the dates, one thread. As they come, and what speaks against them here: "
              + "; ".join(f"{name} ({why})" for name, why in AS_IT_COMES.items()) + ".",
              page="mechanisms", table={"heads": ["variant", "dates, exact", "target", "pair, alignment error rate", "pair, BLEU", "seconds", "parameters"],
                                        "rows": rows})
