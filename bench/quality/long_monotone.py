@@ -95,7 +95,7 @@ def draw(file, maps):
 
 
 WORK = common.WORK / "long_monotone"
-PROGRAM = common.digest(common.PROGRAM.parent / "libattend_torch.so")
+PROGRAM = f"{common.digest(common.PROGRAM.parent / 'libattend_torch.so')} {OPTIONS} {SIZES} {LENGTH} {SYMBOLS}"  # what a model is of
 generate(WORK)
 names = [name for name in VARIANTS if not sys.argv[1:] or name.split(",")[0] in sys.argv[1:]]
 with concurrent.futures.ThreadPoolExecutor(2) as pool:
