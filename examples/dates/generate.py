@@ -41,20 +41,28 @@ def write(date, form, case):
     return case(text)
 
 
-def main():
-    folder = pathlib.Path(sys.argv[1])
-    chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
-    folder.mkdir(parents=True, exist_ok=True)
+def shares(chance):
+    """The days of each set."""
     dates = [FIRST + datetime.timedelta(days) for days in range((LAST - FIRST).days + 1)]
     chance.shuffle(dates)
-    shares = {"test": dates[:1500], "valid": dates[1500:2500], "train": dates[2500:]}
+    return {"test": dates[:1500], "valid": dates[1500:2500], "train": dates[2500:]}
+
+
+def write_set(folder, name, size, days, chance):
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{name}.written", "w") as written, open(folder / f"{name}.iso", "w") as iso:
+        for _ in range(size):
+            date = chance.choice(days)
+            case = chance.choices([str, str.lower, str.upper], [8, 3, 1])[0]
+            written.write(write(date, chance.choice(FORMS), case) + "\n")
+            iso.write(date.isoformat() + "\n")
+
+
+def main():
+    chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    days = shares(chance)
     for name, size in SIZES.items():
-        with open(folder / f"{name}.written", "w") as written, open(folder / f"{name}.iso", "w") as iso:
-            for _ in range(size):
-                date = chance.choice(shares[name])
-                case = chance.choices([str, str.lower, str.upper], [8, 3, 1])[0]
-                written.write(write(date, chance.choice(FORMS), case) + "\n")
-                iso.write(date.isoformat() + "\n")
+        write_set(pathlib.Path(sys.argv[1]), name, size, days[name], chance)
 
 
 if __name__ == "__main__":
