@@ -159,7 +159,8 @@ for name in wanted:
 common.write("mechanisms", "What each mechanism learns", "tools/bench.sh quality/mechanisms", [], PAIR_FILES.values(), 1,
              "Each varies one thing of `default`: GRU, conditional, additive, all keys, softmax, soft. Dates: those of examples/dates, 8 epochs, "
              "1,000 of days that no set there names, exact match. Artificial pair: synthetic/reorder_align, 10 epochs, alignment error rate against the exact links. "
-             "Seconds: of processor time, training on the dates, one thread. As they come, and what speaks against them here: "
+             "Seconds: of processor time, training on the dates, one thread. One seed each, so that a per cent or two between rows says little. As they "
+             "come, and what is to be said of them here: "
              + "; ".join(f"{name} ({why})" for name, why in AS_IT_COMES.items()) + ".",
              page="mechanisms", table={"heads": ["variant", "dates, exact", "target", "pair, alignment error rate", "pair, BLEU", "seconds", "parameters"],
                                        "rows": rows})
