@@ -36,7 +36,7 @@ def updates():
 
 def run(score, seed):
     model = WORK / f"{score}.{seed}"
-    output = model.with_suffix(".txt")
+    output = WORK / f"{score}.{seed}.txt"
     if not output.exists():
         log = WORK / f"{score}.{seed}.log"
         common.attend("train", *options(seed, "--model.decoder.attention.score", score, "--train.steps", STEPS, "--train.validate_steps", STEPS // 8,
