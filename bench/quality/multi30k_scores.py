@@ -39,8 +39,9 @@ def run(score, seed):
     output = WORK / f"{score}.{seed}.txt"
     if not output.exists():
         log = WORK / f"{score}.{seed}.log"
-        common.attend("train", *options(seed, "--model.decoder.attention.score", score, "--train.steps", STEPS, "--train.validate_steps", STEPS // 8,
-                                        "--train.epochs", 1000, "--out", model), log=log)
+        if not (model / "training" / "finished").exists():
+            common.attend("train", *options(seed, "--model.decoder.attention.score", score, "--train.steps", STEPS, "--train.validate_steps",
+                                            STEPS // 8, "--train.epochs", 1000, "--out", model), log=log)
         common.attend("predict", model, "--input", FILES["test_2016_flickr", "en"], "--output", output, "--beam", 5, "--threads", 1, log=log)
     return output
 
