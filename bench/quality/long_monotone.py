@@ -107,7 +107,7 @@ def draw(file, maps):
 
 
 WORK = common.WORK / "long_monotone"
-PROGRAM = f"{common.digest(common.PROGRAM.parent / 'libattend_torch.so')} {OPTIONS} {SIZES} {LENGTH} {SYMBOLS}"  # what a model is of
+PROGRAM = f"{common.digest(common.PROGRAM.parent / 'libattend_torch.so')} {OPTIONS} {SIZES['train']} {SIZES['valid']} {LENGTH} {SYMBOLS}"  # what a model is of
 generate(WORK)
 names = [name for name in VARIANTS if not sys.argv[1:] or name.split(",")[0] in sys.argv[1:]]
 with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -130,11 +130,11 @@ for name, found in results.items():
                  "100 %" if seen is None else f"{100 * seen / (LENGTH + 1):.1f} %"])
     if seen is not None and 2 * seen <= LENGTH + 1:
         _, low, high = against[0]
-        verdicts.append(f"{name} reaches {'less than' if high < 0 else 'more than' if low > 0 else 'to within the noise as much as'} global attention")
+        verdicts.append(f"{name}: {'below all' if high < 0 else 'above all' if low > 0 else 'not told apart from all'}")
 common.write("long_monotone", f"Long input: a monotone task of {LENGTH} tokens", "tools/bench.sh quality/long_monotone", [], [], 1,
              f"{SIZES['test']} unseen sequences, greedy. In place: output tokens equal to those at their place, so that one slip spoils the rest of its "
              "line. But for edits: 100 % less the edit distance, a token. Against all: the difference with the 95 % interval of a paired bootstrap over "
-             f"the lines. In place, and in at most half of its cells, {'; '.join(verdicts)}. What each looks at on one test line, from left to "
+             f"the lines. In place, of those with at most half of its cells: {'; '.join(verdicts)}. What each looks at on one test line, from left to "
              "right in this order:\n\n"
              "![Five maps of 401 by 401 weights](pictures/long_monotone.png)", page="mechanisms",
              table={"heads": ["support", "in place", "target", "against all", "but for edits", "against all", "lines right", "attended cells"], "rows": rows})

@@ -82,9 +82,13 @@ def variants():
     return {**out, **BESIDES}
 
 
+def folder_of(name):
+    return WORK / name.replace(" ", "_").replace(",", "")
+
+
 def run(work, name, options):
     """Trains and measures one variant on both tasks."""
-    folder = work / name.replace(" ", "_").replace(",", "")
+    folder = folder_of(name)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     log = folder / "log"
@@ -106,7 +110,7 @@ def run(work, name, options):
 
 def exact(name):
     """The share of the unseen dates that a trained variant writes right, in per cent."""
-    folder = WORK / name.replace(" ", "_").replace(",", "")
+    folder = folder_of(name)
     output = common.attend("predict", folder / "dates", "--threads", 1, "--input", WORK / "dates" / "unseen.written", log=folder / "log").splitlines()
     expected = (WORK / "dates" / "unseen.iso").read_text().splitlines()
     return 100 * sum(a == b for a, b in zip(output, expected, strict=True)) / len(expected)
@@ -138,7 +142,7 @@ for name in a.names:
         sys.exit(f"bench: expected names among {', '.join(wanted)}; found {name}")
 results = {}
 for name in wanted:
-    file = WORK / name.replace(" ", "_").replace(",", "") / "result.json"
+    file = folder_of(name) / "result.json"
     if file.exists() and name not in a.names:
         known = json.loads(file.read_text())
         if known["program"] == f"{PROGRAM} {wanted[name]}" or a.names:

@@ -66,6 +66,8 @@ import sacrebleu
 reference = FILES["test_2016_flickr", "de"]
 lines = reference.read_text(encoding="utf-8").splitlines()
 outputs = {score: [run(score, seed) for seed in SEEDS] for score in SCORES}
+if len({path.read_bytes() for paths in outputs.values() for path in paths}) < len(SCORES) * len(SEEDS):
+    sys.exit(f"bench: expected an output of its own from each run; found two alike in {WORK}")
 bleu = sacrebleu.BLEU()
 scores = {score: [bleu.corpus_score(path.read_text(encoding="utf-8").splitlines(), [lines]).score for path in outputs[score]] for score in SCORES}
 tests = {}
