@@ -2,8 +2,9 @@
 
   multi30k_scores.py [--runs SCORE:SEED ...]     only these runs now; the table needs all of them
 As many updates as the default does in 15 minutes on one thread; two runs at a time with one thread each. Weights are chosen on the
-validation text. p: paired randomisation over the lines of the test text, statistics summed over the seeds, against additive, corrected for
-several comparisons (Holm)."""
+validation text. Each finished run leaves docs/results/multi30k_scores/SCORE.SEED.json: which program, its scores and what each line adds
+to BLEU, which is all that the table needs; a run that has left it is not done again. p: paired randomisation over the lines of the test
+text, statistics summed over the seeds, against additive, corrected for several comparisons (Holm)."""
 import argparse
 import concurrent.futures
 import json
@@ -14,36 +15,47 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import common
+import sacrebleu
 
 SCORES = ["additive", "general", "dot", "scaled_dot", "cosine", "euclidean", "concat"]
 SEEDS = [1, 2, 3]
-UPDATES = common.WORK / "multi30k_scores" / "updates"
+# `attend train` with the defaults, --train.minutes 15 and --threads 1, alone on a Zen 4 core at 3.7 GHz: its last step. A number here, so
+# that each run does the same on any machine.
+UPDATES = 2995
+KEPT = common.ROOT / "docs" / "results" / "multi30k_scores"
+PAIRED = common.PROGRAM.parent / "paired"
 
 
-def options(seed, *more):
-    return ["--data.train.source", FILES["train", "en"], "--data.train.target", FILES["train", "de"], "--data.valid.source", FILES["val", "en"],
-            "--data.valid.target", FILES["val", "de"], "--train.seed", seed, "--threads", 1, *more]
+def program():
+    """The tree of the program's code: runs of different code do not stand in one table."""
+    return subprocess.run(["git", "-C", common.ROOT, "rev-parse", "HEAD:attend"], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def updates():
-    """What the default does in 15 minutes on one thread, alone on the machine: measured once."""
-    if not UPDATES.exists():
-        model = WORK / "updates_of_15_minutes"
-        common.attend("train", *options(1, "--train.minutes", 15, "--restart", "--out", model), log=WORK / "log")
-        UPDATES.write_text(str(common.log_lines(model, "validation")[-1]["step"]))
-    return int(UPDATES.read_text())
+def paired(*words):
+    return json.loads(subprocess.run([PAIRED, *map(str, words)], check=True, capture_output=True, text=True).stdout)
 
 
 def run(score, seed):
-    model = WORK / f"{score}.{seed}"
-    output = WORK / f"{score}.{seed}.txt"
-    if not output.exists():
-        log = WORK / f"{score}.{seed}.log"
-        if not (model / "training" / "finished").exists():
-            common.attend("train", *options(seed, "--model.decoder.attention.score", score, "--train.steps", STEPS, "--train.validate_steps",
-                                            STEPS // 8, "--train.epochs", 1000, "--out", model), log=log)
-        common.attend("predict", model, "--input", FILES["test_2016_flickr", "en"], "--output", output, "--beam", 5, "--threads", 1, log=log)
-    return output
+    kept = KEPT / f"{score}.{seed}.json"
+    if kept.exists():
+        return
+    model, output, log = (WORK / f"{score}.{seed}{end}" for end in ("", ".txt", ".log"))
+    if not (model / "training" / "finished").exists():
+        common.attend("train", "--data.train.source", FILES["train", "en"], "--data.train.target", FILES["train", "de"], "--data.valid.source",
+                      FILES["val", "en"], "--data.valid.target", FILES["val", "de"], "--train.seed", seed, "--threads", 1,
+                      "--model.decoder.attention.score", score, "--train.steps", UPDATES, "--train.validate_steps", UPDATES // 8,
+                      "--train.epochs", 1000, "--out", model, log=log)
+    common.attend("predict", model, "--input", FILES["test_2016_flickr", "en"], "--output", output, "--beam", 5, "--threads", 1, log=log)
+    lines = paired("statistics", FILES["test_2016_flickr", "de"], output)
+    bleu = BLEU.corpus_score(output.read_text(encoding="utf-8").splitlines(), [REFERENCE.read_text(encoding="utf-8").splitlines()])
+    if [bleu.sys_len, bleu.ref_len, *bleu.counts, *bleu.totals] != [sum(column) for column in zip(*lines)]:
+        sys.exit("bench: expected the words and n-grams that sacreBLEU counts; found others")
+    result = {"score": score, "seed": seed, "updates": UPDATES, "commit": common.COMMIT, "program": program(), "machine": common.machine(1),
+              "valid": [[entry["step"], entry["metrics"]["bleu"]["value"]] for entry in common.log_lines(model, "validation")],
+              "bleu": bleu.score, "output": common.digest(output), "lines": lines}
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.with_suffix(".part").write_text(json.dumps(result, separators=(",", ":")) + "\n")
+    kept.with_suffix(".part").rename(kept)
 
 
 parser = argparse.ArgumentParser()
@@ -52,7 +64,8 @@ a = parser.parse_args()
 WORK = common.WORK / "multi30k_scores"
 WORK.mkdir(parents=True, exist_ok=True)
 FILES = {(part, side): common.data("multi30k", f"{part}.{side}") for part in ("train", "val", "test_2016_flickr") for side in ("en", "de")}
-STEPS = updates()
+REFERENCE = FILES["test_2016_flickr", "de"]
+BLEU = sacrebleu.BLEU()
 wanted = [(score, seed) for seed in SEEDS for score in SCORES]
 if a.runs:
     wanted = [(score, int(seed)) for score, seed in (name.split(":") for name in a.runs)]
@@ -61,19 +74,15 @@ with concurrent.futures.ThreadPoolExecutor(2) as pool:
 if a.runs:
     sys.exit("bench: done; without --runs the table is written")
 
-import sacrebleu
-
-reference = FILES["test_2016_flickr", "de"]
-lines = reference.read_text(encoding="utf-8").splitlines()
-outputs = {score: [run(score, seed) for seed in SEEDS] for score in SCORES}
-if len({path.read_bytes() for paths in outputs.values() for path in paths}) < len(SCORES) * len(SEEDS):
-    sys.exit(f"bench: expected an output of its own from each run; found two alike in {WORK}")
-bleu = sacrebleu.BLEU()
-scores = {score: [bleu.corpus_score(path.read_text(encoding="utf-8").splitlines(), [lines]).score for path in outputs[score]] for score in SCORES}
-tests = {}
-for score in SCORES[1:]:
-    words = [common.PROGRAM.parent / "paired", reference, ",".join(map(str, outputs[score])), ",".join(map(str, outputs["additive"]))]
-    tests[score] = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+paths = {score: [KEPT / f"{score}.{seed}.json" for seed in SEEDS] for score in SCORES}
+runs = {score: [json.loads(path.read_text()) for path in paths[score]] for score in SCORES}
+every = [one for score in SCORES for one in runs[score]]
+if len({one["output"] for one in every}) < len(every):
+    sys.exit(f"bench: expected an output of its own from each run; found two alike in {KEPT}")
+if len({(one["program"], one["updates"]) for one in every}) > 1:
+    sys.exit(f"bench: expected runs of one program, as long; found several in {KEPT}")
+scores = {score: [one["bleu"] for one in runs[score]] for score in SCORES}
+tests = {score: paired("compare", ",".join(map(str, paths[score])), ",".join(map(str, paths["additive"]))) for score in SCORES[1:]}
 holm, least = {}, 0
 for rank, score in enumerate(sorted(tests, key=lambda s: tests[s]["p"])):
     holm[score] = least = min(1, max(least, tests[score]["p"] * (len(tests) - rank)))
@@ -85,6 +94,7 @@ for score in sorted(SCORES, key=lambda s: -statistics.mean(scores[s])):
     rows.append([score, f"{mean:.2f} ± {deviation:.2f}", " ".join(f"{s:.2f}" for s in scores[score]), difference,
                  f"{holm[score]:.4f}" if score in tests else "", verdict])
 common.write("multi30k_scores", "Scores in a translator: Multi30k en-de", "tools/bench.sh quality/multi30k_scores", [], FILES.values(), 1,
-             f"{STEPS} updates each, what the default does in 15 minutes on one thread; beam 5; {bleu.get_signature()}. ±: standard deviation over three "
-             "seeds. Against additive: of the three runs' outputs together, with the 95 % interval of a paired bootstrap over the lines.",
+             f"{UPDATES} updates each, what the default does in 15 minutes on one thread of a Zen 4 core; beam 5; {BLEU.get_signature()}. ±: "
+             "standard deviation over three seeds. Against additive: of the three runs' outputs together, with the 95 % interval of a paired "
+             f"bootstrap over the lines. Each run: results/multi30k_scores/, commits {', '.join(sorted({one['commit'] for one in every}))}.",
              page="mechanisms", table={"heads": ["score", "BLEU, mean", "of each seed", "against additive", "p (Holm)", "verdict"], "rows": rows})
