@@ -1,0 +1,111 @@
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "attend/kernels/attention/problem.h"
+#include "attend/kernels/attention/shares.h"
+#include "attend/kernels/attention/storage.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "attend/kernels/attention/attention.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+#include "attend/kernels/attention/backward-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attend::kernels::HWY_NAMESPACE {
+
+void ForwardShare(const attention::Problem& p, const attention::Outputs& out, const attention::Share& share) {
+  static thread_local fused::ForwardPass pass;
+  pass.Run(p, out, share);
+}
+
+void BackwardShare(const attention::Problem& p, const attention::Gradients& gradients, const attention::Share& share,
+                   const attention::KeySums& sums) {
+  static thread_local fused::BackwardPass pass;
+  pass.Run(p, gradients, share, sums);
+}
+
+void FinishHead(const attention::Problem& p, const attention::Gradients& gradients, const attention::Share& share,
+                const attention::KeySums* sums, int64_t count) {
+  fused::FinishHead(p, gradients, *share.sequence, share.kv_head, sums, count);
+}
+
+}  // namespace attend::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attend::kernels {
+HWY_EXPORT(ForwardShare);
+HWY_EXPORT(BackwardShare);
+HWY_EXPORT(FinishHead);
+
+namespace attention {
+namespace {
+
+// The sums of one share, in memory of its own.
+KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& storage) {
+  KeySums sums;
+  sums.panels = HullOf(VisibilityOfHeads(p, share), share);
+  const bool scores = p.score != Score::given && (g.query.data || g.key.data || g.param);
+  const int64_t keys = sums.keys(), key = scores ? keys * KeyWidth(p) : 0, value = g.value.data ? keys * ValueWidth(p) : 0;
+  const int64_t column = scores && p.score == Score::euclidean ? keys : 0;
+  const int64_t param = g.param ? p.heads / p.kv_heads * ParamWidth(p) : 0, all = key + value + column + param;
+  float* at = storage.AtLeast(all + 1);
+  std::fill_n(at, all, 0.0f);
+  if (scores) sums.key = at;
+  if (g.value.data) sums.value = at + key;
+  if (column) sums.column = at + key + value;
+  if (param) sums.param = at + key + value + column;
+  return sums;
+}
+
+}  // namespace
+
+void Forward(const Problem& problem, const Outputs& outputs, const Parallel& parallel) {
+  const std::vector<Share> shares = Shares(problem);
+  const auto n = static_cast<int64_t>(shares.size());
+  parallel(n, [&](int64_t task) {  // the last first: with causal attention they take longest
+    HWY_DYNAMIC_DISPATCH(ForwardShare)(problem, outputs, shares[static_cast<size_t>(n - 1 - task)]);
+  });
+}
+
+void Backward(const Problem& problem, const Gradients& gradients, const Parallel& parallel) {
+  const std::vector<Share> shares = Shares(problem);
+  // Shares of one sequence and key head follow each other; whoever finishes the last of them adds up all.
+  struct Head {
+    size_t first = 0, count = 0;
+    std::atomic<size_t> left{0};
+  };
+  std::vector<size_t> head_of(shares.size());
+  size_t heads = 0;
+  for (size_t i = 0; i < shares.size(); i++) {
+    const bool same = i > 0 && shares[i].sequence == shares[i - 1].sequence && shares[i].kv_head == shares[i - 1].kv_head;
+    if (!same) heads++;
+    head_of[i] = heads - 1;
+  }
+  std::vector<Head> all(heads);
+  for (size_t i = shares.size(); i-- > 0;) {
+    all[head_of[i]].first = i;
+    all[head_of[i]].count++;
+    all[head_of[i]].left++;
+  }
+  std::vector<KeySums> sums(shares.size());
+  std::vector<Storage> storage(shares.size());
+  const auto n = static_cast<int64_t>(shares.size());
+  parallel(n, [&](int64_t task) {
+    static thread_local Storage own;  // where a head is one share
+    const auto i = static_cast<size_t>(n - 1 - task);
+    Head& head = all[head_of[i]];
+    sums[i] = Lay(problem, gradients, shares[i], head.count == 1 ? own : storage[i]);
+    HWY_DYNAMIC_DISPATCH(BackwardShare)(problem, gradients, shares[i], sums[i]);
+    if (head.left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    HWY_DYNAMIC_DISPATCH(FinishHead)(problem, gradients, shares[i], sums.data() + head.first, static_cast<int64_t>(head.count));
+    own.GiveBack();
+  });
+}
+
+}  // namespace attention
+}  // namespace attend::kernels
+#endif

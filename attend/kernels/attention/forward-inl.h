@@ -1,0 +1,241 @@
+// The forward pass of a range of queries that share keys, per instruction-set target.
+#if defined(ATTEND_KERNELS_ATTENTION_FORWARD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ATTEND_KERNELS_ATTENTION_FORWARD_INL_H_
+#undef ATTEND_KERNELS_ATTENTION_FORWARD_INL_H_
+#else
+#define ATTEND_KERNELS_ATTENTION_FORWARD_INL_H_
+#endif
+
+#include "attend/kernels/attention/shares.h"
+#include "attend/kernels/attention/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attend::kernels::HWY_NAMESPACE {
+namespace fused {
+
+// Keys whose scores are held at once where a row need not be seen as a whole.
+constexpr int64_t kSpanPanels = 4;
+
+class ForwardPass {
+ public:
+  void Run(const Problem& p, const Outputs& out, const Share& share) {
+    const std::vector<Visibility> visible = VisibilityOfHeads(p, share);
+    memory_.Start(p, *share.sequence, share.kv_head, HullOf(visible, share), /*backward=*/false);
+    const bool streams =
+        p.readout == Readout::soft && !out.weights.data &&
+        (p.normaliser == Normaliser::softmax || (p.normaliser == Normaliser::sigmoid && !p.bias.data && p.score != Score::given));
+    const auto seen = [&](int64_t key) { return SeenByAny(visible, key); };
+    for (size_t g = 0; g < visible.size(); g++) {
+      const int64_t head = share.kv_head * static_cast<int64_t>(visible.size()) + static_cast<int64_t>(g);
+      if (p.score == Score::additive) additive_.Start(p.param + head * p.param_head, p.dim);
+      for (int64_t q = share.begin; q < share.end; q += kTileRows) {
+        tile_.Start(p, *share.sequence, memory_, additive_, visible[g], head, q, std::min(kTileRows, share.end - q),
+                    streams ? kSpanPanels : 0, /*backward=*/false);
+        sums_.AtLeast(kTileRows * (p.value_dim + kPanel));
+        scores_.AtLeast((streams ? kSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel);
+        streams ? Stream(out, seen) : Whole(out, seen);
+      }
+    }
+    memory_.GiveBack();
+    scores_.GiveBack();
+  }
+
+ private:
+  // Span by span: softmax keeps the largest score and the sum of a row so far (Milakov and Gimelshein 2018).
+  template <class Seen>
+  void Stream(const Outputs& out, const Seen& seen) {
+    const Problem& p = *tile_.problem;
+    const bool softmax = p.normaliser == Normaliser::softmax;
+    float most[kTileRows], sum[kTileRows], *s = scores_.AtLeast(0);
+    std::fill_n(most, kTileRows, kHidden);
+    std::fill_n(sum, kTileRows, 0.0f);
+    bool first = true;
+    for (Span span : tile_.plan.spans) {
+      const int64_t width = (span.end - span.begin) * kPanel, column = span.column;
+      float* here = s - column * kTileRows;  // as if the whole row were there
+      tile_.Scores(span, here, seen);
+      for (int64_t r = 0; r < tile_.rows; r++) {
+        tile_.Finish(span, r, here);
+        if (softmax) {
+          const float before = most[r], now = tile_.Most(r, column, column + width, here);
+          most[r] = before > now ? before : now;
+          if (most[r] == kHidden) {
+            tile_.Fill(r, column, column + width, 0, here);
+            continue;
+          }
+          const float weight = before == kHidden ? 0 : std::exp2(before - most[r]);
+          sum[r] = sum[r] * weight + tile_.Exponentials(r, column, column + width, most[r], here);
+          if (weight != 1 && !first) ScaleSums(r, weight);
+        } else {
+          tile_.Sigmoids(r, column, column + width, tile_.seen[r], here);
+        }
+        Read(span, r, here);
+      }
+      AddValues(span, here, first);
+      first = false;
+    }
+    for (int64_t r = 0; r < tile_.rows; r++) {
+      const bool blind = softmax ? most[r] == kHidden : tile_.seen[r] == 0;
+      Store(out, r, blind || first ? 0 : softmax ? 1 / sum[r] : 1);
+      if (out.lse) out.lse[Place(out, r)] = blind ? kHidden : (most[r] + std::log2(sum[r])) * kLn2;
+    }
+  }
+
+  // All scores of a tile at once.
+  template <class Seen>
+  void Whole(const Outputs& out, const Seen& seen) {
+    const Problem& p = *tile_.problem;
+    float* s = scores_.AtLeast(0);
+    for (const Span& span : tile_.plan.spans) tile_.Scores(span, s, seen);
+    for (int64_t r = 0; r < tile_.rows; r++) {
+      for (const Span& span : tile_.plan.spans) tile_.Finish(span, r, s);
+      const float lse = tile_.Normalise(r, s);
+      if (out.lse) out.lse[Place(out, r)] = lse;
+      if (p.centers) Multiply(tile_, r, s);
+      if (out.weights.data) StoreWeights(out, r, s);
+      if (p.readout != Readout::soft) {
+        const Choice choice = Choose(tile_, r, s);
+        if (out.sample) {
+          out.sample[Place(out, r)] = choice.key;
+          out.sample_logp[Place(out, r)] = choice.logp;
+        }
+        Select(tile_, r, choice, s);
+      }
+      if (p.dropout > 0)
+        for (const Span& span : tile_.plan.spans) Drop(span, r, s);
+    }
+    bool first = true;
+    for (const Span& span : tile_.plan.spans) {
+      AddValues(span, s, first);
+      first = false;
+    }
+    for (int64_t r = 0; r < tile_.rows; r++) Store(out, r, first || tile_.seen[r] == 0 ? 0 : 1);
+  }
+
+ public:
+  struct Choice {
+    int64_t key = -1, at = 0;  // and its place among the scores
+    float logp = 0, most = kHidden;
+  };
+
+  // Of weights: the position that a read-out chooses, the first of equals; with the largest perturbed log-weight.
+  static Choice Choose(Tile& tile, int64_t r, float* weights) {
+    const bool draws = tile.problem->readout != Readout::argmax;
+    Choice best;
+    tile.ForPanels([&](int64_t panel, int64_t column) {
+      float noise[kPanel];
+      if (draws) tile.Gumbel(panel, r, noise);
+      const float* w = Tile::Row(weights, column, r);
+      for (int64_t j = 0; j < kPanel; j++) {
+        if (w[j] == 0) continue;
+        const float value = draws ? std::log(w[j]) + noise[j] : w[j];
+        if (best.key >= 0 && !(value > best.most)) continue;
+        best = {panel * kPanel + j, column * kTileRows + r * kPanel + j, std::log(w[j]), value};
+      }
+    });
+    return best;
+  }
+
+  // weights -> what is read of the values.
+  static void Select(Tile& tile, int64_t r, const Choice& choice, float* weights) {
+    const Problem& p = *tile.problem;
+    if (p.readout != Readout::gumbel) {
+      tile.Fill(r, 0, tile.plan.width, 0, weights);
+      if (choice.key >= 0) weights[choice.at] = 1;
+      return;
+    }
+    if (choice.key < 0) return;
+    float sum = 0;  // softmax of (log w + noise) / temperature
+    tile.ForPanels([&](int64_t panel, int64_t column) {
+      float noise[kPanel];
+      tile.Gumbel(panel, r, noise);
+      float* w = Tile::Row(weights, column, r);
+      for (int64_t j = 0; j < kPanel; j++) {
+        w[j] = w[j] == 0 ? 0 : std::exp((std::log(w[j]) + noise[j] - choice.most) / p.temperature);
+        sum += w[j];
+      }
+    });
+    tile.Scale(r, 0, tile.plan.width, 1 / sum, weights);
+  }
+
+  // weights times the Gaussian of their centre.
+  static void Multiply(Tile& tile, int64_t r, float* weights) {
+    tile.ForPanels([&](int64_t panel, int64_t column) HWY_ATTR {
+      HWY_ALIGN float factors[kPanel], distance[kPanel];
+      tile.Gaussian(panel, r, factors, distance);
+      float* w = Tile::Row(weights, column, r);
+      for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::Load(df, factors + v)), df, w + v);
+    });
+  }
+
+ private:
+  void Read(const Span& span, int64_t r, float* s) {
+    if (tile_.problem->centers) {
+      for (int64_t panel = span.begin; panel < span.end; panel++) {
+        HWY_ALIGN float factors[kPanel], distance[kPanel];
+        tile_.Gaussian(panel, r, factors, distance);
+        float* w = Tile::Row(s, Tile::Column(span, panel), r);
+        for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::Load(df, factors + v)), df, w + v);
+      }
+    }
+    if (tile_.problem->dropout > 0) Drop(span, r, s);
+  }
+
+  void Drop(const Span& span, int64_t r, float* s) {
+    float* keep = keep_.AtLeast((span.end - span.begin) * kPanel);
+    tile_.Dropout(span, r, keep);
+    for (int64_t panel = span.begin; panel < span.end; panel++, keep += kPanel) {
+      float* w = Tile::Row(s, Tile::Column(span, panel), r);
+      for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::LoadU(df, keep + v)), df, w + v);
+    }
+  }
+
+  // sums (panels of value dimensions, rows, 64) = or += weights times values.
+  void AddValues(const Span& span, const float* s, bool first) {
+    const Problem& p = *tile_.problem;
+    for (int64_t d = 0; d < p.value_dim; d += kPanel)
+      for (int64_t panel = span.begin; panel < span.end; panel++)
+        fused::Multiply({Tile::Row(s, Tile::Column(span, panel), 0), kPanel, 1}, tile_.rows, memory_.ValuesAlong(d, panel),
+                        std::min(kPanel, tile_.sequence->seen - panel * kPanel), std::min(kPanel, p.value_dim - d),
+                        sums_.AtLeast(0) + d * kTileRows, !first || panel > span.begin);
+  }
+
+  void ScaleSums(int64_t r, float factor) {
+    for (int64_t d = 0; d < tile_.problem->value_dim; d += kPanel) {
+      float* row = sums_.AtLeast(0) + d * kTileRows + r * kPanel;
+      for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, row + v), hn::Set(df, factor)), df, row + v);
+    }
+  }
+
+  void Store(const Outputs& out, int64_t r, float factor) {
+    const int64_t n = tile_.problem->value_dim;
+    float* row = row_.AtLeast(n + kPanel);
+    if (factor == 0) {
+      std::fill_n(row, n, 0.0f);
+    } else {
+      if (factor != 1) ScaleSums(r, factor);
+      RowFromPanels(sums_.AtLeast(0), n, kTileRows, r, row);
+    }
+    StoreRow(row, out.output.type, n, At(out.output, tile_.sequence->row, tile_.head, tile_.Query(r)));
+  }
+
+  void StoreWeights(const Outputs& out, int64_t r, const float* s) const {
+    char* to = At(out.weights, tile_.sequence->row, tile_.head, tile_.begin + r);
+    tile_.ForPanels([&](int64_t panel, int64_t column) {
+      StoreRow(Tile::Row(s, column, r), out.weights.type, std::min(kPanel, tile_.sequence->keys - panel * kPanel),
+               to + panel * kPanel * Size(out.weights.type));
+    });
+  }
+
+  int64_t Place(const Outputs& out, int64_t r) const { return tile_.sequence->row * out.batch + tile_.head * out.head + tile_.Query(r); }
+
+  Memory memory_;
+  Additive additive_;
+  Tile tile_;
+  Storage scores_, sums_, row_, keep_;
+};
+
+}  // namespace fused
+}  // namespace attend::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

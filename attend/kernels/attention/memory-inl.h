@@ -1,0 +1,247 @@
+// Keys and values of one sequence and head as the tiles read them, per instruction-set target.
+#if defined(ATTEND_KERNELS_ATTENTION_MEMORY_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ATTEND_KERNELS_ATTENTION_MEMORY_INL_H_
+#undef ATTEND_KERNELS_ATTENTION_MEMORY_INL_H_
+#else
+#define ATTEND_KERNELS_ATTENTION_MEMORY_INL_H_
+#endif
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "attend/kernels/attention/multiply-inl.h"
+#include "attend/kernels/attention/shares.h"
+#include "attend/kernels/attention/storage.h"
+#include "attend/kernels/math-inl.h"
+#include "attend/kernels/panels-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attend::kernels::HWY_NAMESPACE {
+namespace fused {
+
+inline int64_t Size(Element type) { return type == Element::float32 ? 4 : 2; }
+
+inline const char* At(const Vectors& v, int64_t row, int64_t head, int64_t position) {
+  return static_cast<const char*>(v.data) + (row * v.batch + head * v.head + position * v.position) * Size(v.type);
+}
+inline char* At(const MutableVectors& v, int64_t row, int64_t head, int64_t position) {
+  return static_cast<char*>(v.data) + (row * v.batch + head * v.head + position * v.position) * Size(v.type);
+}
+
+HWY_INLINE void LoadRow(const char* from, Element type, int64_t n, float* HWY_RESTRICT to) {
+  if (type == Element::float32) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+    return;
+  }
+  const auto* bits = reinterpret_cast<const uint16_t*>(from);
+  for (int64_t i = 0; i < n; i++) {
+    const uint32_t wide = static_cast<uint32_t>(bits[i]) << 16;
+    std::memcpy(to + i, &wide, 4);
+  }
+}
+
+HWY_INLINE void StoreRow(const float* HWY_RESTRICT from, Element type, int64_t n, char* to) {
+  if (type == Element::float32) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+    return;
+  }
+  auto* bits = reinterpret_cast<uint16_t*>(to);
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t wide;
+    std::memcpy(&wide, from + i, 4);
+    const bool nan = (wide & 0x7fffffff) > 0x7f800000;
+    bits[i] = static_cast<uint16_t>(nan ? 0x7fc0 : (wide + 0x7fff + (wide >> 16 & 1)) >> 16);
+  }
+}
+
+HWY_INLINE bool Finite(const float* x, int64_t n) {
+  float sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += x[i] * 0;
+  return sum == 0;
+}
+
+// Row r of a matrix in panels of `rows` rows; what fills up the last panel is 0.
+HWY_INLINE void RowToPanels(const float* row, int64_t n, int64_t rows, int64_t r, float* panels) {
+  for (int64_t c = 0; c < n; c += kPanel) {
+    float* to = panels + (c / kPanel * rows + r) * kPanel;
+    const int64_t here = std::min(kPanel, n - c);
+    std::memcpy(to, row + c, static_cast<size_t>(here) * sizeof(float));
+    std::fill(to + here, to + kPanel, 0.0f);
+  }
+}
+HWY_INLINE void RowFromPanels(const float* panels, int64_t n, int64_t rows, int64_t r, float* row) {
+  for (int64_t c = 0; c < n; c += kPanel)
+    std::memcpy(row + c, panels + (c / kPanel * rows + r) * kPanel, static_cast<size_t>(std::min(kPanel, n - c)) * sizeof(float));
+}
+
+HWY_INLINE float Square(const float* x, int64_t n) {
+  V sum = hn::Zero(df);
+  float rest = 0;
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const V v = hn::LoadU(df, x + i);
+    sum = hn::MulAdd(v, v, sum);
+  }
+  for (; i < n; i++) rest += x[i] * x[i];
+  return hn::GetLane(hn::SumOfLanes(df, sum)) + rest;
+}
+
+// x / |x| in place; returns 1 / |x|. A zero vector stays, with 0. The largest component is taken out first, so that no square overflows or
+// vanishes (ops/scores/cosine.h).
+HWY_INLINE float Unit(float* x, int64_t n) {
+  float most = 0;
+  bool number = true;
+  for (int64_t i = 0; i < n; i++) {
+    most = std::max(most, std::abs(x[i]));
+    number = number && x[i] == x[i];
+  }
+  if (number && most == 0) return 0;
+  if (!number) most = 1;
+  for (int64_t i = 0; i < n; i++) x[i] /= most;
+  const float norm = std::sqrt(Square(x, n));
+  for (int64_t i = 0; i < n; i++) x[i] /= norm;
+  return 1 / (norm * most);
+}
+
+// Additive scores: e^2k where that serves, within +-30; then e^2q need only be limited to e^+-80 (KERNELS: tanh is 1 beyond in single
+// precision).
+constexpr float kKeyLimit = 30, kQueryLimit = 40;
+
+HWY_INLINE void ExpTwice(float* x, int64_t n, float limit) {
+  Lanes(n, [=](auto d, int64_t i)
+               HWY_ATTR { hn::StoreU(Exp(d, Clamp(d, hn::Mul(hn::Set(d, 2.0f), hn::LoadU(d, x + i)), -2 * limit, 2 * limit)), d, x + i); });
+}
+
+// Rows of keys and values, laid out panel by panel when a tile first asks for one.
+class Memory {
+ public:
+  // seen(j): does any query see key j? Asked only of keys and values that are not finite: those that nobody sees count as 0.
+  template <class Seen>
+  void Fetch(int64_t panel, const Seen& seen) {
+    char& ready = ready_[static_cast<size_t>(panel - panels_.begin)];
+    if (ready) return;
+    ready = 1;
+    const Problem& p = *problem_;
+    const int64_t first = panel * kPanel, n = std::min(kPanel, sequence_->keys - first), at = panel - panels_.begin;
+    if (p.score != Score::given) {
+      float* rows = rows_.AtLeast(kPanel * p.dim);
+      bool direct = false;
+      for (int64_t j = 0; j < n; j++) {
+        float* row = rows + j * p.dim;
+        if (!Load(p.key, first + j, p.dim, row, seen)) continue;
+        if (p.score == Score::cosine) Unit(row, p.dim);
+        if (p.score == Score::euclidean) squares_[static_cast<size_t>(at * kPanel + j)] = Square(row, p.dim);
+        if (p.score == Score::additive) direct = direct || !Within(row, p.dim, kKeyLimit);
+      }
+      if (p.score == Score::additive) {
+        direct_[static_cast<size_t>(at)] = direct;
+        if (!direct) ExpTwice(rows, n * p.dim, kKeyLimit);
+      }
+      float* across = keys_across_.AtLeast(0) + at * p.dim * kPanel;
+      if (n < kPanel)
+        for (int64_t d = 0; d < p.dim; d++)
+          std::fill(across + d * kPanel + n, across + (d + 1) * kPanel, p.score == Score::additive && !direct ? 1.0f : 0.0f);
+      LayOut({rows, p.dim, 1}, n, 0, p.dim, kPanel, across);
+      if (backward_ && p.score == Score::additive) {
+        for (int64_t j = 0; j < kPanel; j++)
+          for (int64_t d = 0; d < p.dim; d += kStripe) {
+            float* to = Stripe(keys_along_, d, panel) + j * kStripe;
+            const int64_t here = j < n ? std::min(kStripe, p.dim - d) : 0;
+            if (here > 0) std::memcpy(to, rows + j * p.dim + d, static_cast<size_t>(here) * sizeof(float));
+            std::fill(to + here, to + kStripe, direct ? 0.0f : 1.0f);
+          }
+      } else if (backward_) {
+        for (int64_t j = 0; j < kPanel; j++) Along(keys_along_, rows + j * p.dim, j < n, p.dim, at * kPanel + j);
+      }
+    }
+    float* rows = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
+    for (int64_t j = 0; j < n; j++) Load(p.value, first + j, p.value_dim, rows + j * p.value_dim, seen);
+    if (backward_) {
+      float* across = values_.AtLeast(0) + at * p.value_dim * kPanel;
+      if (n < kPanel)
+        for (int64_t d = 0; d < p.value_dim; d++) std::fill(across + d * kPanel + n, across + (d + 1) * kPanel, 0.0f);
+      LayOut({rows, p.value_dim, 1}, n, 0, p.value_dim, kPanel, across);
+    } else {
+      for (int64_t j = 0; j < kPanel; j++) Along(values_, rows + j * p.value_dim, j < n, p.value_dim, at * kPanel + j);
+    }
+  }
+
+  // panels: those that may be asked for.
+  void Start(const Problem& p, const Sequence& s, int64_t kv_head, Interval panels, bool backward) {
+    problem_ = &p;
+    sequence_ = &s;
+    head_ = kv_head;
+    panels_ = panels;
+    backward_ = backward;
+    const int64_t n = count(), keys = n * kPanel;
+    ready_.assign(static_cast<size_t>(n), 0);
+    if (p.score != Score::given) keys_across_.AtLeast(keys * p.dim);
+    if (p.score == Score::additive) direct_.assign(static_cast<size_t>(n), 0);
+    if (p.score == Score::euclidean) squares_.assign(static_cast<size_t>(keys), 0);
+    if (backward && p.score != Score::given) keys_along_.AtLeast(keys * (p.dim + kPanel));
+    values_.AtLeast(keys * (p.value_dim + kPanel));
+  }
+  void GiveBack() {
+    for (Storage* s : {&rows_, &keys_across_, &keys_along_, &values_}) s->GiveBack();
+  }
+
+  int64_t count() const { return panels_.end - panels_.begin; }
+  // (D, 64) and, of the backward pass, (Dv, 64): dimensions by keys.
+  const float* KeysAcross(int64_t panel) { return keys_across_.AtLeast(0) + (panel - panels_.begin) * problem_->dim * kPanel; }
+  const float* ValuesAcross(int64_t panel) { return values_.AtLeast(0) + (panel - panels_.begin) * problem_->value_dim * kPanel; }
+  // From the first key of `panel` on, 64 dimensions from d on: (keys, 64).
+  const float* KeysAlong(int64_t d, int64_t panel) { return keys_along_.AtLeast(0) + Place(d, panel); }
+  const float* ValuesAlong(int64_t d, int64_t panel) { return values_.AtLeast(0) + Place(d, panel); }
+  // The same of additive scores, (keys, 16).
+  const float* KeyStripe(int64_t d, int64_t panel) { return Stripe(keys_along_, d, panel); }
+  // |k|^2 of the keys of a panel.
+  const float* Squares(int64_t panel) const { return squares_.data() + (panel - panels_.begin) * kPanel; }
+  // Additive: the keys themselves were laid out, not e^2k.
+  bool Direct(int64_t panel) const { return direct_[static_cast<size_t>(panel - panels_.begin)]; }
+
+ private:
+  // False for a row of zeros, because nobody sees it.
+  template <class Seen>
+  bool Load(const Vectors& from, int64_t j, int64_t n, float* row, const Seen& seen) {
+    if (j < sequence_->seen) {
+      LoadRow(At(from, KeyRow(*problem_, *sequence_, j), head_, sequence_->key_start + j), from.type, n, row);
+      if (Finite(row, n) || seen(j)) return true;
+    }
+    std::fill_n(row, n, 0.0f);
+    return false;
+  }
+
+  static bool Within(const float* x, int64_t n, float limit) {
+    bool within = true;
+    for (int64_t i = 0; i < n; i++) within = within && std::abs(x[i]) <= limit;
+    return within;
+  }
+
+  void Along(Storage& to, const float* row, bool there, int64_t n, int64_t place) {
+    for (int64_t c = 0; c < n; c += kPanel) {
+      float* at = to.AtLeast(0) + (c / kPanel * count() * kPanel + place) * kPanel;
+      const int64_t here = there ? std::min(kPanel, n - c) : 0;
+      if (here > 0) std::memcpy(at, row + c, static_cast<size_t>(here) * sizeof(float));
+      std::fill(at + here, at + kPanel, 0.0f);
+    }
+  }
+  int64_t Place(int64_t d, int64_t panel) const { return (d / kPanel * count() + panel - panels_.begin) * kPanel * kPanel; }
+  float* Stripe(Storage& s, int64_t d, int64_t panel) {
+    return s.AtLeast(0) + (d / kStripe * count() + panel - panels_.begin) * kPanel * kStripe;
+  }
+
+  const Problem* problem_ = nullptr;
+  const Sequence* sequence_ = nullptr;
+  int64_t head_ = 0;
+  Interval panels_;
+  bool backward_ = false;
+  std::vector<char> ready_, direct_;
+  std::vector<float> squares_;
+  Storage rows_, keys_across_, keys_along_, values_;
+};
+
+}  // namespace fused
+}  // namespace attend::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

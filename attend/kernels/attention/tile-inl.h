@@ -1,0 +1,418 @@
+// A tile of queries of one head: its scores, and what a normaliser makes of a row of them, per instruction-set target.
+#if defined(ATTEND_KERNELS_ATTENTION_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ATTEND_KERNELS_ATTENTION_TILE_INL_H_
+#undef ATTEND_KERNELS_ATTENTION_TILE_INL_H_
+#else
+#define ATTEND_KERNELS_ATTENTION_TILE_INL_H_
+#endif
+
+#include <cmath>
+#include <limits>
+
+#include "attend/kernels/attention/scores-inl.h"
+#include "attend/kernels/dropout-inl.h"
+#include "attend/kernels/random.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attend::kernels::HWY_NAMESPACE {
+namespace fused {
+
+constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
+constexpr uint32_t kDropoutStream = 0, kSampleStream = 1;  // ops/philox.h
+
+// 2^x for x <= 1 or so, within 1 ulp; 0 below -126. NaN stays NaN.
+HWY_INLINE V Exp2(V x) {
+  const hn::RebindToSigned<F> di;
+  const V low = hn::Set(df, -126.0f);
+  const auto small = hn::Lt(x, low);
+  const V in = hn::IfThenElse(small, low, x);
+  const V magic = hn::Set(df, 12582912.0f);  // 1.5 * 2^23: rounds to an integer in the low bits
+  const V t = hn::Add(in, magic);
+  const V f = hn::Sub(in, hn::Sub(t, magic));
+  V p = hn::Set(df, 1.535336188319500e-4f);  // Cephes exp2f
+  p = hn::MulAdd(p, f, hn::Set(df, 1.339887440266574e-3f));
+  p = hn::MulAdd(p, f, hn::Set(df, 9.618437357674640e-3f));
+  p = hn::MulAdd(p, f, hn::Set(df, 5.550332471162809e-2f));
+  p = hn::MulAdd(p, f, hn::Set(df, 2.402264791363012e-1f));
+  p = hn::MulAdd(p, f, hn::Set(df, 6.931472028550421e-1f));
+  p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
+  const auto bits = hn::ShiftLeft<23>(hn::BitCast(di, t));
+  return hn::IfThenZeroElse(small, hn::BitCast(df, hn::Add(hn::BitCast(di, p), bits)));
+}
+
+HWY_INLINE float SumOf(V x) { return hn::GetLane(hn::SumOfLanes(df, x)); }
+
+// Lanes [v, v + kLanes) of 64 bits.
+HWY_INLINE hn::Mask<F> LanesOf(const uint8_t* bits, int64_t v) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::FirstN(df, static_cast<size_t>(bits[v / 8] >> v % 8 & 1));
+#else
+  return hn::LoadMaskBits(df, bits + v / 8);
+#endif
+}
+
+class Tile {
+ public:
+  // most: panels of a span; 0: no limit.
+  void Start(const Problem& p, const Sequence& s, Memory& memory, Additive& additive, const Visibility& visible, int64_t of_head,
+             int64_t first, int64_t count, int64_t most, bool backward) {
+    problem = &p;
+    sequence = &s;
+    memory_ = &memory;
+    additive_ = &additive;
+    head = of_head;
+    begin = first;
+    rows = count;
+    plan.Make(visible, begin, rows, most);
+    unit = p.normaliser == Normaliser::softmax || p.normaliser == Normaliser::sigmoid ? kLog2E : 1;
+    const bool layer_scale = p.score == Score::cosine || p.score == Score::euclidean;
+    scale = layer_scale ? p.param[head * p.param_head] : p.score == Score::dot ? p.scale : 1;
+    for (int64_t r = 0; r < rows; r++) seen[r] = plan.Count(r);
+    if (p.score != Score::given) LoadQueries(backward);
+    dropout_ = random::Dropout(p.dropout);
+    kept_ = dropout_.threshold < 65536 ? dropout_.scale : 0;
+  }
+
+  // Raw scores of the keys of a span, to s (panels of the tile's rows of scores).
+  template <class Seen>
+  void Scores(const Span& span, float* s, const Seen& seen_by_any) {
+    const Problem& p = *problem;
+    for (int64_t panel = span.begin; panel < span.end; panel++) {
+      memory_->Fetch(panel, seen_by_any);
+      float* to = Row(s, Column(span, panel), 0);
+      const int64_t columns = std::min(kPanel, sequence->seen - panel * kPanel);
+      if (p.score == Score::given) {
+        Given(panel, columns, to);
+      } else if (p.score == Score::additive) {
+        if (additive_->finite && !memory_->Direct(panel)) {
+          additive_->Scores(terms_.AtLeast(0), rows, memory_->KeysAcross(panel), to);
+        } else {
+          DirectAdditive(panel, to);
+        }
+      } else if (p.dim == 0) {
+        std::fill_n(to, rows * kPanel, 0.0f);
+      } else {
+        for (int64_t d = 0; d < p.dim; d += kPanel)
+          Multiply({queries_.AtLeast(0) + d * kTileRows, kPanel, 1}, rows, memory_->KeysAcross(panel) + d * kPanel,
+                   std::min(kPanel, p.dim - d), columns, to, d > 0);
+      }
+    }
+  }
+
+  // Raw scores of a row become s in units of log e / log 2 (softmax, sigmoid) or 1, with scale and bias; what is hidden is -inf.
+  void Finish(const Span& span, int64_t r, float* s) const {
+    const Problem& p = *problem;
+    const V factor = hn::Set(df, unit * scale), hidden = hn::Set(df, kHidden);
+    for (int64_t panel = span.begin; panel < span.end; panel++) {
+      const int64_t column = Column(span, panel);
+      float* row = Row(s, column, r);
+      HWY_ALIGN float bias[kPanel];
+      if (p.bias.data) Bias(panel, r, bias);
+      const bool whole = plan.Whole(column);
+      uint8_t bits[16];
+      if (!whole) {
+        const uint64_t visible = plan.Visible(column, r);
+        std::memcpy(bits, &visible, 8);
+      }
+      const float* squares = p.score == Score::euclidean ? memory_->Squares(panel) : nullptr;
+      for (int64_t v = 0; v < kPanel; v += kLanes) {
+        V x = hn::LoadU(df, row + v);
+        if (squares) {  // -|q - k|^2 = 2 q.k - |q|^2 - |k|^2, at most 0
+          const V distance = hn::NegMulAdd(hn::Set(df, 2.0f), x, hn::Add(hn::Set(df, square_[r]), hn::LoadU(df, squares + v)));
+          x = hn::Neg(hn::IfThenElse(hn::Lt(distance, hn::Zero(df)), hn::Zero(df), distance));
+        }
+        x = hn::Mul(x, factor);
+        if (p.bias.data) x = hn::MulAdd(hn::Set(df, unit), hn::Load(df, bias + v), x);
+        if (!whole) x = hn::IfThenElse(LanesOf(bits, v), x, hidden);
+        hn::StoreU(x, df, row + v);
+      }
+    }
+  }
+
+  float Most(int64_t r, int64_t from, int64_t to, const float* s) const {
+    V most = hn::Set(df, kHidden);
+    auto other = hn::FirstN(df, 0);  // what is not a number
+    ForRow(r, from, to, [&](int64_t at) HWY_ATTR {
+      const V x = hn::LoadU(df, s + at);
+      other = hn::Or(other, hn::Ne(x, x));
+      most = hn::Max(most, x);
+    });
+    return hn::AllFalse(df, other) ? hn::GetLane(hn::MaxOfLanes(df, most)) : std::numeric_limits<float>::quiet_NaN();
+  }
+
+  // s -> 2^(s - most); returns the sum.
+  float Exponentials(int64_t r, int64_t from, int64_t to, float most, float* s) const {
+    V sum = hn::Zero(df);
+    const V subtract = hn::Set(df, most);
+    ForRow(r, from, to, [&](int64_t at) HWY_ATTR {
+      const V e = Exp2(hn::Sub(hn::LoadU(df, s + at), subtract));
+      hn::StoreU(e, df, s + at);
+      sum = hn::Add(sum, e);
+    });
+    return SumOf(sum);
+  }
+
+  void Fill(int64_t r, int64_t from, int64_t to, float value, float* s) const {
+    ForRow(r, from, to, [&](int64_t at) HWY_ATTR { hn::StoreU(hn::Set(df, value), df, s + at); });
+  }
+
+  void Scale(int64_t r, int64_t from, int64_t to, float factor, float* s) const {
+    ForRow(r, from, to, [&](int64_t at) HWY_ATTR { hn::StoreU(hn::Mul(hn::Set(df, factor), hn::LoadU(df, s + at)), df, s + at); });
+  }
+
+  // 1 / (1 + n 2^-s): the sigmoid of s - log n for n visible keys.
+  void Sigmoids(int64_t r, int64_t from, int64_t to, int64_t n, float* s) const {
+    const V bias = hn::Set(df, std::log2(static_cast<float>(std::max<int64_t>(n, 1)))), one = hn::Set(df, 1.0f), most = hn::Set(df, 126.0f);
+    ForRow(r, from, to, [&](int64_t at) HWY_ATTR {
+      const V x = hn::LoadU(df, s + at), minus = AtMost(hn::Sub(bias, x), most);
+      const V w = hn::Div(one, hn::Add(one, Exp2(minus)));
+      hn::StoreU(hn::IfThenElse(hn::Eq(x, hn::Set(df, kHidden)), hn::Zero(df), w), df, s + at);
+    });
+  }
+
+  // A whole row of scores -> its weights. Returns the lse of softmax in natural units, -inf where nothing is visible.
+  float Normalise(int64_t r, float* s) const {
+    const int64_t to = plan.width;
+    if (problem->normaliser == Normaliser::sigmoid) {
+      int64_t n = 0;
+      ForRow(r, 0, to, [&](int64_t at) HWY_ATTR {
+        n += static_cast<int64_t>(hn::CountTrue(df, hn::Ne(hn::LoadU(df, s + at), hn::Set(df, kHidden))));
+      });
+      Sigmoids(r, 0, to, n, s);
+      return 0;
+    }
+    const float most = Most(r, 0, to, s);
+    if (most == kHidden) {
+      Fill(r, 0, to, 0, s);
+      return kHidden;
+    }
+    if (problem->normaliser == Normaliser::softmax) {
+      const float sum = Exponentials(r, 0, to, most, s);
+      Scale(r, 0, to, 1 / sum, s);
+      return (most + std::log2(sum)) * kLn2;
+    }
+    const bool sparse = problem->normaliser == Normaliser::sparsemax;
+    const float tau = sparse ? Sparsemax(r, most, s) : Entmax(r, most, s);
+    const V subtract = hn::Set(df, most), threshold = hn::Set(df, tau), half = hn::Set(df, 0.5f);
+    ForRow(r, 0, to, [&](int64_t at) HWY_ATTR {
+      V z = hn::Sub(hn::LoadU(df, s + at), subtract);
+      if (!sparse) z = hn::Mul(z, half);
+      V w = hn::Sub(z, threshold);
+      w = hn::IfThenElse(hn::Lt(w, hn::Zero(df)), hn::Zero(df), w);
+      hn::StoreU(sparse ? w : hn::Mul(w, w), df, s + at);
+    });
+    return 0;
+  }
+
+  // ds from the weights w and their gradient g, whole rows, to g (ops/normalisers/*.h). lse_grad: of softmax.
+  void NormaliseBackward(int64_t r, const float* w, float lse_grad, float* g) const {
+    const V zero = hn::Zero(df);
+    switch (problem->normaliser) {
+      case Normaliser::sigmoid:
+        ForRow(r, 0, plan.width, [&](int64_t at) HWY_ATTR {
+          const V x = hn::LoadU(df, w + at);
+          hn::StoreU(hn::Mul(hn::LoadU(df, g + at), hn::NegMulAdd(x, x, x)), df, g + at);
+        });
+        return;
+      case Normaliser::softmax:
+        return WeightedBackward(r, w, lse_grad, g, [](V x) HWY_ATTR { return x; });
+      case Normaliser::sparsemax:
+        return WeightedBackward(r, w, 0, g, [=](V x) HWY_ATTR { return hn::IfThenElseZero(hn::Gt(x, zero), hn::Set(df, 1.0f)); });
+      case Normaliser::entmax15:
+        return WeightedBackward(r, w, 0, g, [](V x) HWY_ATTR { return hn::Sqrt(x); });
+    }
+  }
+
+  // The factors of dropout of a span's keys for row r, to keep (64 a panel).
+  void Dropout(const Span& span, int64_t r, float* keep) {
+    const int64_t n = (span.end - span.begin) * kPanel;
+    draws_.resize(static_cast<size_t>(n + 2 * kPanel));
+    philox::DrawDropout(sequence->draws, Position(r), static_cast<uint32_t>(head), kDropoutStream, span.begin * kPanel / 8, n / 8,
+                        draws_.data());
+    for (int64_t j = 0; j < n; j++) keep[j] = draws_[static_cast<size_t>(j)] >= dropout_.threshold ? kept_ : 0;
+  }
+
+  // exp(-2 (j - c)^2 / D^2) of a panel's keys, and j - c.
+  void Gaussian(int64_t panel, int64_t r, float* factors, float* distance) const {
+    const Problem& p = *problem;
+    const float c = p.centers[sequence->row * p.centers_batch + head * p.centers_head + sequence->query_start + begin + r];
+    const V factor = hn::Set(df, -2 * kLog2E / (p.half_width * p.half_width));
+    for (int64_t v = 0; v < kPanel; v += kLanes) {
+      const V x = hn::Sub(hn::Iota(df, static_cast<float>(panel * kPanel + v)), hn::Set(df, c));
+      hn::Store(x, df, distance + v);
+      hn::Store(Exp2(hn::Mul(factor, hn::Mul(x, x))), df, factors + v);
+    }
+  }
+
+  // Draws of a Gumbel distribution (ops/philox.h) of a panel's keys.
+  void Gumbel(int64_t panel, int64_t r, float* draws) const {
+    for (int64_t j = 0; j < kPanel; j += 4) {
+      const random::Counter words = random::Philox(
+          {{static_cast<uint32_t>((panel * kPanel + j) / 4), Position(r), static_cast<uint32_t>(head), kSampleStream}}, sequence->draws);
+      for (int64_t i = 0; i < 4; i++) draws[j + i] = static_cast<float>(-std::log(-std::log((words.v[i] + 0.5) * 0x1p-32)));
+    }
+  }
+
+  // f(offset) for the vectors of row r in columns [from, to) of panels of scores.
+  template <class Function>
+  HWY_INLINE void ForRow(int64_t r, int64_t from, int64_t to, const Function& f) const {
+    for (int64_t c = from; c < to; c += kPanel) {
+      const int64_t at = c * kTileRows + r * kPanel;
+      for (int64_t v = 0; v < kPanel; v += kLanes) f(at + v);
+    }
+  }
+  // f(span, panel, column) for every panel.
+  template <class Function>
+  void ForPanels(const Function& f) const {
+    for (const Span& span : plan.spans)
+      for (int64_t panel = span.begin; panel < span.end; panel++) f(panel, Column(span, panel));
+  }
+  static int64_t Column(const Span& span, int64_t panel) { return span.column + (panel - span.begin) * kPanel; }
+  static float* Row(float* s, int64_t column, int64_t r) { return s + column * kTileRows + r * kPanel; }
+  static const float* Row(const float* s, int64_t column, int64_t r) { return s + column * kTileRows + r * kPanel; }
+
+  int64_t Query(int64_t r) const { return sequence->query_start + begin + r; }  // in memory
+  uint32_t Position(int64_t r) const { return static_cast<uint32_t>(sequence->offset + begin + r); }
+
+  // Of product scores the queries, (panels of dimensions, rows, 64); of additive ones e^2q and q, (rows, stride()).
+  const float* queries() { return queries_.AtLeast(0); }
+  const float* exponentials() { return exponentials_.AtLeast(0); }
+  int64_t stride() const { return (problem->dim + kStripe - 1) / kStripe * kStripe; }
+  float inverse(int64_t r) const { return inverse_[r]; }
+
+  const Problem* problem = nullptr;
+  const Sequence* sequence = nullptr;
+  Plan plan;
+  int64_t head = 0, begin = 0, rows = 0;
+  float unit = 1, scale = 1;
+  int64_t seen[kTileRows];  // keys that each query may see
+
+ private:
+  void LoadQueries(bool backward) {
+    const Problem& p = *problem;
+    const bool additive = p.score == Score::additive;
+    float* row = row_.AtLeast(p.dim + kPanel);
+    const int64_t even = rows + rows % 2;
+    if (additive) {
+      terms_.AtLeast(kTileRows * additive_->pairs());
+      if (backward) exponentials_.AtLeast(kTileRows * stride());
+      queries_.AtLeast(kTileRows * stride());
+    } else {
+      queries_.AtLeast(kTileRows * (p.dim + kPanel));
+    }
+    for (int64_t r = 0; r < even; r++) {
+      if (r < rows && seen[r] > 0) {
+        LoadRow(At(p.query, sequence->row, head, Query(r)), p.query.type, p.dim, row);
+      } else {
+        std::fill_n(row, p.dim, 0.0f);
+      }
+      if (!additive) {
+        if (r == rows) break;
+        if (p.score == Score::cosine) inverse_[r] = Unit(row, p.dim);
+        if (p.score == Score::euclidean) square_[r] = Square(row, p.dim);
+        RowToPanels(row, p.dim, kTileRows, r, queries_.AtLeast(0));
+        continue;
+      }
+      std::fill_n(row + p.dim, stride() - p.dim, 0.0f);
+      std::memcpy(queries_.AtLeast(0) + r * stride(), row, static_cast<size_t>(stride()) * sizeof(float));
+      ExpTwice(row, stride(), kQueryLimit);
+      if (backward) std::memcpy(exponentials_.AtLeast(0) + r * stride(), row, static_cast<size_t>(stride()) * sizeof(float));
+      if (r < rows) additive_->Row(row, terms_.AtLeast(0) + r * additive_->pairs());
+    }
+  }
+
+  void Given(int64_t panel, int64_t columns, float* to) const {
+    const Vectors& from = problem->scores;
+    for (int64_t r = 0; r < rows; r++) {
+      LoadRow(At(from, sequence->row, head, begin + r) + panel * kPanel * Size(from.type), from.type, columns, to + r * kPanel);
+      std::fill(to + r * kPanel + columns, to + (r + 1) * kPanel, 0.0f);
+    }
+  }
+
+  void DirectAdditive(int64_t panel, float* to) {
+    const float* keys = memory_->KeysAcross(panel);
+    if (!memory_->Direct(panel)) {  // v is not finite: the keys are within the range, but the exponentials do not serve
+      float* own = direct_.AtLeast(problem->dim * kPanel);
+      for (int64_t i = 0; i < problem->dim * kPanel; i++) own[i] = 0.5f * std::log(keys[i]);
+      keys = own;
+    }
+    for (int64_t r = 0; r < rows; r++) additive_->DirectScores(queries_.AtLeast(0) + r * stride(), keys, to + r * kPanel);
+  }
+
+  void Bias(int64_t panel, int64_t r, float* to) const {
+    const auto& bias = problem->bias;
+    const float* from = bias.data + sequence->row * bias.batch + head * bias.head + (begin + r) * bias.query;
+    const int64_t first = panel * kPanel, n = std::min(kPanel, sequence->keys - first);
+    for (int64_t j = 0; j < n; j++) to[j] = from[(first + j) * bias.key];
+    std::fill(to + n, to + kPanel, 0.0f);
+  }
+
+  // tau such that sum max(s - most - tau, 0) = 1, by shrinking the support until it stays (Michelot 1986): tau lies above -1.
+  float Sparsemax(int64_t r, float most, const float* s) const {
+    float tau = -1;
+    for (int64_t last = -1;;) {
+      int64_t n = 0;
+      V sum = hn::Zero(df);
+      const V threshold = hn::Set(df, tau), subtract = hn::Set(df, most);
+      ForRow(r, 0, plan.width, [&](int64_t at) HWY_ATTR {
+        const V z = hn::Sub(hn::LoadU(df, s + at), subtract);
+        const auto in = hn::Gt(z, threshold);
+        n += static_cast<int64_t>(hn::CountTrue(df, in));
+        sum = hn::Add(sum, hn::IfThenElseZero(in, z));
+      });
+      if (n == last || n == 0) return n == 0 ? most : tau;  // none: most is NaN or +inf
+      last = n;
+      tau = (SumOf(sum) - 1) / static_cast<float>(n);
+    }
+  }
+
+  // tau such that sum max((s - most) / 2 - tau, 0)^2 = 1, by Newton's method from below, where the sum is convex and falls: -1 is below.
+  float Entmax(int64_t r, float most, const float* s) const {
+    float tau = -1;
+    for (int step = 0; step < 50; step++) {
+      V first = hn::Zero(df), second = hn::Zero(df);
+      const V threshold = hn::Set(df, tau), subtract = hn::Set(df, most), half = hn::Set(df, 0.5f);
+      ForRow(r, 0, plan.width, [&](int64_t at) HWY_ATTR {
+        const V z = hn::MulSub(half, hn::Sub(hn::LoadU(df, s + at), subtract), threshold);
+        const V in = hn::IfThenElseZero(hn::Gt(z, hn::Zero(df)), z);
+        first = hn::Add(first, in);
+        second = hn::MulAdd(in, in, second);
+      });
+      const float more = (SumOf(second) - 1) / (2 * SumOf(first));
+      if (!(more > 2e-8f)) return more == more ? tau + more : most + more;
+      tau += more;
+    }
+    return tau;
+  }
+
+  // g <- m (g - sum m g / sum m) + w lse_grad, m = mean(w).
+  template <class Mean>
+  void WeightedBackward(int64_t r, const float* w, float lse_grad, float* g, const Mean& mean) const {
+    V dot = hn::Zero(df), sum = hn::Zero(df);
+    ForRow(r, 0, plan.width, [&](int64_t at) HWY_ATTR {
+      const V m = mean(hn::LoadU(df, w + at));
+      dot = hn::MulAdd(m, hn::LoadU(df, g + at), dot);
+      sum = hn::Add(sum, m);
+    });
+    const float total = SumOf(sum);
+    const float average = total == 0 ? 0 : SumOf(dot) / (problem->normaliser == Normaliser::softmax ? 1 : total);
+    const V subtract = hn::Set(df, average - lse_grad);
+    ForRow(r, 0, plan.width, [&](int64_t at) HWY_ATTR {
+      hn::StoreU(hn::Mul(mean(hn::LoadU(df, w + at)), hn::Sub(hn::LoadU(df, g + at), subtract)), df, g + at);
+    });
+  }
+
+  Memory* memory_ = nullptr;
+  Additive* additive_ = nullptr;
+  random::Dropout dropout_{0};
+  float kept_ = 1;
+  float square_[kTileRows], inverse_[kTileRows];
+  std::vector<uint16_t> draws_;
+  Storage row_, queries_, exponentials_, terms_, direct_;
+};
+
+}  // namespace fused
+}  // namespace attend::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif
