@@ -257,6 +257,16 @@ def test_a_prepared_key_stands_for_the_key():
         attend.prepare(key, score="additive")
 
 
+@pytest.mark.parametrize("score, param", [("cosine", torch.rand(4)), ("cosine", torch.rand(())), ("euclidean", torch.rand(4)),
+                                          ("additive", torch.rand(4, 3)), ("additive", torch.rand(3))])
+def test_a_key_is_prepared_for_grouped_heads(score, param):
+    query, key, value, _ = inputs(dtype=torch.float, dim=3, grad=False)  # four heads, two of the key
+    prepared = attend.prepare(key, score, (param,))
+    assert torch.equal(attend.attention(query, prepared, value, score=score), attend.attention(query, key, value, score=score, params=(param,)))
+    with pytest.raises(ValueError, match="param"):
+        attend.prepare(key, score, (torch.rand(3, 2),))
+
+
 def test_seeds_of_64_bits():
     query, key, value, _ = inputs(grad=False)
     run = lambda seed: attend.attention(query, key, value, dropout_p=0.5, seed=seed)  # noqa: E731
