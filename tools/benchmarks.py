@@ -7,12 +7,15 @@ benchmarks.py FOLDER mechanisms   the measured part of docs/mechanisms.md; nothi
 A result file, FOLDER/<name>.json:
   {"title": "…", "command": "…", "commit": "…", "date": "2026-01-31", "machine": "…, 2 threads", "data": {"file": "its hash"},
    "figures": [{"name": "…", "value": 1.5, "unit": "x", "spread": 0.1, "target": ">= 1.5"}], "notes": "…"}
-title, command, machine and figures must be there; within a figure, name and value. A result may have a "table": {"heads": [...], "rows":
-[[...]]} besides. One with "page": "mechanisms" compares mechanisms and stands on both pages.
+title, command, machine and figures must be there; within a figure, name and value. Of a target that begins with >= or <= and a number the
+page says when it was missed. A result may have a "table": {"heads": [...], "rows": [[...]]} besides. One with "page": "mechanisms" compares
+mechanisms and stands on both pages.
 """
 import ast
 import json
+import operator
 import pathlib
+import re
 import sys
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent / "bench"
@@ -35,6 +38,15 @@ def cell(text):
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
+def target(figure):
+    """The figure's target; one that names a bound, such as ">= 1.5", with what came of it where it was missed."""
+    text = figure.get("target", "")
+    bound = re.match(r"(>=|<=) ([\d.]+)", text)
+    if bound and not {">=": operator.ge, "<=": operator.le}[bound[1]](figure["value"], float(bound[2])):
+        text += ": missed"
+    return text
+
+
 def section(name, result, level):
     lines = [f"{level} {result['title']}", ""]
     if "table" in result:
@@ -47,7 +59,7 @@ def section(name, result, level):
         lines += ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for figure in result["figures"]:
         cells = [figure["name"], f"{number(figure['value'])} {figure.get('unit', '')}".strip()]
-        cells += [number(figure.get("spread", ""))] * with_spread + [figure.get("target", "")] * with_target
+        cells += [number(figure.get("spread", ""))] * with_spread + [target(figure)] * with_target
         lines.append("| " + " | ".join(map(cell, cells)) + " |")
     commit = f"commit {result['commit']}" if "commit" in result else ""
     data = [f"{file} {digest}" for file, digest in result.get("data", {}).items()]

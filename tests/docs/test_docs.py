@@ -1,4 +1,5 @@
 """The pages of the documentation say what the source says now."""
+import json
 import os
 import pathlib
 import re
@@ -32,6 +33,15 @@ def test_measured_mechanisms_have_a_section(tmp_path):
     (tmp_path / "scores.json").write_text(result)
     written = subprocess.run(["python3", SOURCE / "tools/benchmarks.py", tmp_path, "mechanisms"], check=True, capture_output=True, text=True).stdout
     assert "## Measured" in written and "| dot | 2 ms |" in written
+
+
+@pytest.mark.parametrize("value, target, shown", [(1.4, ">= 1.5", ">= 1.5: missed"), (1.6, ">= 1.5", ">= 1.5"), (10.5, "<= 10", "<= 10: missed"),
+                                                   (10, "<= 10", "<= 10"), (1, "as it comes", "as it comes")])
+def test_a_missed_target_is_seen(tmp_path, value, target, shown):
+    result = {"title": "T", "command": "c", "machine": "m", "figures": [{"name": "n", "value": value, "unit": "x", "target": target}]}
+    (tmp_path / "t.json").write_text(json.dumps(result))
+    written = subprocess.run(["python3", SOURCE / "tools/benchmarks.py", tmp_path], check=True, capture_output=True, text=True).stdout
+    assert f"| n | {value:,.4g} x | {shown} |" in written
 
 
 def test_unknown_page():
