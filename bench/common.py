@@ -11,7 +11,8 @@ import sys
 import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PROGRAM = pathlib.Path(os.environ.get("ATTEND_BUILD", ROOT / "build")) / "attend"
+BUILD = pathlib.Path(os.environ.get("ATTEND_BUILD", ROOT / "build"))
+PROGRAM, PEAK, LIBRARY = BUILD / "attend", BUILD / "peak", pathlib.Path(os.environ.get("ATTEND_LIBRARY", BUILD / "libattend_torch.so"))
 DATA = pathlib.Path(os.environ.get("ATTEND_DATA", ROOT.parent / "shared" / "data"))
 WORK = pathlib.Path(os.environ.get("ATTEND_WORK", ROOT / "build" / "bench"))
 
@@ -41,6 +42,11 @@ def machine(threads):
     flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "")
     units = [name for name in ("amx_bf16", "avx512_bf16", "avx512f", "avx2") if name in flags.split()]
     return f"{model}, {units[0] if units else 'no vector units'}, {os.cpu_count()} cores, {threads} threads, fp32 unless said"
+
+
+def kernel_bytes(file, name):
+    """What a line of /proc/FILE says, such as self/status, VmRSS or meminfo, MemAvailable."""
+    return next(int(line.split()[1]) * 1024 for line in open(f"/proc/{file}") if line.startswith(name + ":"))
 
 
 peak_memory = 0  # the most anonymous memory that the program took in any run so far, bytes
@@ -121,13 +127,23 @@ def figure(name, values, unit="", target=None):
     return row
 
 
+def laid_out(value, levels=2, margin="\n"):
+    """JSON: the entries of so many levels on a line each, what is deeper within a line."""
+    if not levels or not value or not isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False)
+    inner = margin + " "
+    if isinstance(value, list):
+        return "[" + ",".join(inner + laid_out(entry, levels - 1, inner) for entry in value) + margin + "]"
+    return "{" + ",".join(f"{inner}{json.dumps(key)}: {laid_out(entry, levels - 1, inner)}" for key, entry in value.items()) + margin + "}"
+
+
 def write(name, title, command, figures, files=(), threads=None, notes="", **more):
     result = {"title": title, "command": command, "commit": COMMIT, "date": datetime.date.today().isoformat(),
               "machine": machine(threads or os.cpu_count()), "data": {str(pathlib.Path(f).relative_to(DATA)): digest(f) for f in files},
               "figures": figures, "notes": notes, **more}
     path = ROOT / "docs" / "results" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(laid_out(result) + "\n")
     for row in figures:
         print(f"{row['name']}: {row['value']:.4g} {row['unit']}" + (f"  (target {row['target']})" if "target" in row else ""))
     print(f"bench: wrote {path.relative_to(ROOT)}")
