@@ -30,7 +30,7 @@ format:  ## lays out the C++ files
 	@tools/format.sh
 
 clean:  ## deletes what was built; .venv stays
-	rm -rf build build-debug build-sanitize build-lint demo
+	rm -rf build build-python build-debug build-sanitize build-lint demo
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /make \1	/p' Makefile | expand -t 14

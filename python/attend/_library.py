@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-NAME = "libattend_torch.so"
+INSTALLED, BUILT = "_ops.so", "libattend_torch.so"  # setup.py's, CMake's
 
 
 def _candidates():
@@ -14,8 +14,8 @@ def _candidates():
         yield Path(os.environ["ATTEND_LIBRARY"])
         return
     here = Path(__file__).resolve().parent
-    yield here / NAME
-    yield here.parent.parent / "build" / NAME
+    yield here / INSTALLED
+    yield here.parent.parent / "build" / BUILT
 
 
 def load():
@@ -26,7 +26,8 @@ def load():
             torch.ops.load_library(str(path))
             return
         tried.append(str(path))
-    raise ImportError(f"[attend] expected {NAME}; found none at {', '.join(tried)} (run `make build`, or set ATTEND_LIBRARY)")
+    raise ImportError("[attend] expected the operators' library; found none at "
+                      f"{', '.join(tried)} (run `pip install .` or `make build`, or set ATTEND_LIBRARY)")
 
 
 load()

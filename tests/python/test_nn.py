@@ -16,7 +16,8 @@ import attend.nn
 
 SCORES = ["dot", "scaled_dot", "general", "additive", "concat", "linear", "cosine", "euclidean", "position"]
 # (B, Tq, Tk, Hq, Hk)
-SHAPES = [(1, 1, 1, 1, 1), (1, 3, 7, 1, 1), (2, 5, 3, 2, 2), (3, 2, 11, 6, 2), (2, 1, 5, 3, 1)]
+SHAPES = [(1, 1, 1, 1, 1), (1, 3, 7, 1, 1), (2, 5, 3, 2, 2), (3, 2, 11, 6, 2), (2, 1, 5, 3, 1), (2, 3, 0, 2, 1), (2, 0, 3, 1, 1),
+          (0, 2, 3, 1, 1)]
 
 
 @pytest.fixture(autouse=True)
@@ -653,15 +654,19 @@ def test_it_stands_in_for_pytorchs_within_a_transformer(layer):
             setattr(ours, name, attend.nn.MultiheadAttention(12, 3, batch_first=True))
     ours.load_state_dict(theirs.state_dict(), strict=True)
     x, memory = torch.randn(2, 5, 12), torch.randn(2, 7, 12)
-    mask, padding = nn.Transformer.generate_square_subsequent_mask(5), torch.tensor([[False] * 5, [False] * 4 + [True]])
+    mask, padding = torch.ones(5, 5).triu(1).bool(), torch.tensor([[False] * 5, [False] * 4 + [True]])
     encoder = layer is nn.TransformerEncoderLayer
     for more in ({}, {"padding": padding}):
         pad = {("src" if encoder else "tgt") + "_key_padding_mask": padding} if more else {}
-        if encoder:
-            found, expected = (m(x, src_mask=mask, is_causal=True, **pad) for m in (ours, theirs))
-        else:
-            found, expected = (m(x, memory, tgt_mask=mask, tgt_is_causal=True, **pad) for m in (ours, theirs))
-        torch.testing.assert_close(found, expected)
+
+        def run(m):
+            if encoder:
+                return m(x, src_mask=mask, is_causal=True, **pad)
+            return m(x, memory, tgt_mask=mask, tgt_is_causal=True, **pad)
+
+        torch.testing.assert_close(run(ours), run(theirs))
+        with torch.no_grad():
+            torch.testing.assert_close(run(copy.deepcopy(ours).eval()), run(theirs))
 
 
 # What holds for all
@@ -743,6 +748,20 @@ def test_state_copies_and_precisions(name):
         torch.testing.assert_close(found.double(), exact, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_autocast_lowers_the_output_and_leaves_parameters_as_they_are(name):
+    m = MODULES[name]()
+    x, memory = torch.randn(2, 3, 8), torch.randn(2, 5, 8, requires_grad=True)
+    exact = call(m, x, memory)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = call(m, x, memory)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), exact, atol=1.5e-1, rtol=1.5e-1)
+    found.float().sum().backward()
+    assert all(t.grad is None or t.grad.dtype == torch.float and t.grad.isfinite().all() for t in (memory, *m.parameters()))
+    assert memory.grad.abs().sum() > 0
+
+
 def test_first_values():
     m = attend.nn.AdditiveAttention(30, 20, 50, heads=2, predictive=3)
     for weight in (m.query.weight, m.key.weight, m.vector, m.center.weight, m.center_vector):
@@ -777,11 +796,11 @@ ERRORS = [
     (dict(readout="hard", estimator="gumbel", temperature=-1.0), "a temperature above 0; found -1"),
     (dict(readout="hard", normaliser="sigmoid"), "weights that sum to 1 with readout sample; found normaliser sigmoid"),
     (dict(readout="hard", predictive=2), "weights that sum to 1 with readout sample; found the Gaussian of centers"),
-    (dict(score_vector="ones"), "score_vector ones with score additive or concat; found with score scaled_dot"),
+    (dict(score_vector="ones"), "score_vector ones with score additive or concat; found score_vector ones with score scaled_dot"),
     (dict(score_vector="twos", score="additive"), "score_vector one of learned, ones; found twos"),
     (dict(scale=2.0, score="dot"), "a scale above 0 with score scaled_dot, cosine or euclidean; found 2.0 with score dot"),
     (dict(scale=-2.0), "a scale above 0"),
-    (dict(learned_scale=False), "learned_scale False with score cosine or euclidean; found with score scaled_dot"),
+    (dict(learned_scale=False), "learned_scale False with score cosine or euclidean; found learned_scale False with score scaled_dot"),
     (dict(positions=9), "at least one of the positions, with score position; found 9 with score scaled_dot"),
     (dict(window=(1, 1), block=(2, 1)), "at most one of window, block, monotonic, predictive; found window, block"),
     (dict(window=3), "window a pair; found 3"),

@@ -53,7 +53,8 @@ class Attention(nn.Module):
     are, `linear` and `position` are w_q q + w_k k and (W q)_j. Values are read as they are, and there is no projection of the output.
 
     query_size      features of a query
-    key_size        features of a key; None: query_size
+    key_size        features of a key; None: query_size. Where a score compares without projecting, a key has D = key_size / Hk features
+                    in each head and a query Hq D
     value_size      features of a value; None: key_size. The output has `output_size` = value_size / Hk * Hq
     size            additive, concat: of projected queries and keys, over all heads; predictive: of the layer that predicts centres;
                     None: query_size
@@ -114,13 +115,12 @@ class Attention(nn.Module):
         self._dim = self.size // heads if self._layer.parameter == "vector" else self.key_size // self.key_value_heads
 
         options = {"device": device, "dtype": dtype}
-        projected = {"position": heads * self.positions, "linear": heads}
+        numbers = {"position": heads * self.positions, "linear": heads}  # of what is a score already
         self.query = self.key = self.center = None
         if self._layer.query:
-            self.query = nn.Linear(query_size, projected.get(score, heads * self._dim), bias=False, **options)
+            self.query = nn.Linear(query_size, numbers.get(score, heads * self._dim), bias=False, **options)
         if self._layer.key:
-            of_keys = projected.get(score, self.key_value_heads * self._dim)
-            self.key = nn.Linear(self.key_size, of_keys, bias=self._layer.bias, **options)
+            self.key = nn.Linear(self.key_size, numbers.get(score, self.key_value_heads * self._dim), bias=self._layer.bias, **options)
         has_vector = self._layer.parameter == "vector" and score_vector == "learned"
         has_scale = self._layer.parameter == "scale" and learned_scale
         self.register_parameter("vector", nn.Parameter(torch.empty(heads, self._dim, **options)) if has_vector else None)
@@ -304,10 +304,12 @@ class Attention(nn.Module):
         with_score = f"with score {self.score}"
         has_vector, learns_scale = self._layer.parameter == "vector", self._layer.parameter == "scale"
         expect(self.score_vector in ("learned", "ones"), "score_vector one of learned, ones", self.score_vector)
-        expect(self.score_vector == "learned" or has_vector, "score_vector ones with score additive or concat", with_score)
+        expect(self.score_vector == "learned" or has_vector, "score_vector ones with score additive or concat",
+               f"score_vector {self.score_vector} {with_score}")
         expect(self.scale is None or (self.scale > 0 and (learns_scale or self.score == "scaled_dot")),
                "a scale above 0 with score scaled_dot, cosine or euclidean", f"{self.scale} {with_score}")
-        expect(self.learned_scale or learns_scale, "learned_scale False with score cosine or euclidean", with_score)
+        expect(self.learned_scale or learns_scale, "learned_scale False with score cosine or euclidean",
+               f"learned_scale {self.learned_scale} {with_score}")
         expect(positions is None or (positions >= 1 and self.score == "position"), "at least one of the positions, with score position",
                f"{positions} {with_score}")
         supports = [name for name in ("window", "block", "monotonic", "predictive") if getattr(self, name) is not None]

@@ -22,6 +22,8 @@ class MultiheadAttention(nn.MultiheadAttention):
     - Dropout draws one number of torch's default CPU generator a call, and only in training.
     - With `is_causal`, bias_k and zero keys that are added stay visible, whether the weights are asked for or not.
     - Nested tensors are refused.
+    - In evaluation without gradients torch.nn.TransformerEncoderLayer does not call its attention at all: it hands the parameters to a
+      kernel of PyTorch's own, unless torch.backends.mha.set_fastpath_enabled(False).
     - Mistakes are a ValueError of one line.
     """
 
