@@ -18,7 +18,7 @@ demo: build  ## learns to read dates in a minute or two and shows what it looks 
 	@examples/dates/demo.sh
 
 bench:  ## the benchmarks; every run leaves docs/results/<name>.json
-	@tools/bootstrap.sh build test
+	@tools/bootstrap.sh build test bench
 	@tools/build.sh release
 	@tools/bench.sh
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # tools/bootstrap.sh GROUP...
-# Installs what is missing of the named groups (build, test, format): Debian packages from debian-packages.txt, and the Python
+# Installs what is missing of the named groups (build, test, bench, format): Debian packages from debian-packages.txt, and the Python
 # packages of python-packages.txt into .venv. What is there already is left alone, and then nothing is asked of the network.
 set -eu
 cd "$(dirname "$0")/.."
