@@ -252,9 +252,10 @@ Gradients Backward(const BackwardCall& b) {
   for (Tensor& g : out) g = None(c);
   const auto zeros = [](const Tensor& like) { return at::zeros(like.sizes(), like.options()); };
   if (needs(kValue)) {
-    out[kValue] = inner.value.defined()
-                      ? RowsOfMemoryBackward(inner.value.view({p.batch, p.kv_heads, p.keys, -1}).to(p.shape.dtype), c.value, c.key_rows)
-                      : zeros(c.value);
+    out[kValue] =
+        inner.value.defined()
+            ? RowsOfMemoryBackward(inner.value.view({p.batch, p.kv_heads, p.keys, c.value.size(3)}).to(p.shape.dtype), c.value, c.key_rows)
+            : zeros(c.value);
   }
   if (!any) return out;
   const Tensor& grad = inner.scores;
@@ -264,7 +265,8 @@ Gradients Backward(const BackwardCall& b) {
   if (!of_score) return out;
   const ScoreGradients g = ScoresBackward(p, p.Folded(grad), {needs(kQuery), needs(kKey), needs(kParam)});
   if (needs(kQuery)) out[kQuery] = p.Whole(g.query).to(p.shape.dtype);
-  if (needs(kKey)) out[kKey] = RowsOfMemoryBackward(g.key.view({p.batch, p.kv_heads, p.keys, -1}).to(p.shape.dtype), c.key, c.key_rows);
+  if (needs(kKey))
+    out[kKey] = RowsOfMemoryBackward(g.key.view({p.batch, p.kv_heads, p.keys, c.key.size(3)}).to(p.shape.dtype), c.key, c.key_rows);
   if (needs(kParam)) out[kParam] = g.param.to(c.param.scalar_type());
   return out;
 }

@@ -11,10 +11,6 @@ namespace {
 
 using at::Tensor;
 
-struct PackedSequence {
-  int64_t row, query, queries, key, keys;  // its number; first query and how many; first key and how many
-};
-
 std::vector<int64_t> Ends(const char* name, const Tensor& cu_seqlens, int64_t total) {
   const Tensor ends = cu_seqlens.to(at::kCPU, at::kLong).contiguous();
   std::vector<int64_t> out(ends.const_data_ptr<int64_t>(), ends.const_data_ptr<int64_t>() + ends.numel());
@@ -24,6 +20,8 @@ std::vector<int64_t> Ends(const char* name, const Tensor& cu_seqlens, int64_t to
   return out;
 }
 
+}  // namespace
+
 std::vector<PackedSequence> Sequences(const Call& call) {
   const std::vector<int64_t> q = Ends("cu_seqlens_q", call.cu_seqlens_q, call.query.size(2)),
                              k = Ends("cu_seqlens_k", call.cu_seqlens_k, call.key.size(2));
@@ -31,6 +29,8 @@ std::vector<PackedSequence> Sequences(const Call& call) {
   for (size_t i = 0; i + 1 < q.size(); i++) out.push_back({static_cast<int64_t>(i), q[i], q[i + 1] - q[i], k[i], k[i + 1] - k[i]});
   return out;
 }
+
+namespace {
 
 Tensor Entry(const Tensor& per_row, int64_t row) { return per_row.defined() && per_row.dim() == 1 ? per_row.narrow(0, row, 1) : per_row; }
 

@@ -32,6 +32,7 @@ struct ComposedNormaliser<spec::Normaliser::entmax15> {
 
   // With g = sqrt(w): ds = g (dw - sum_l g_l dw_l / sum_l g_l) (Peters et al. 2019, proposition 2).
   static at::Tensor Backward(const at::Tensor& weights, const at::Tensor& grad_weights, const at::Tensor&) {
+    if (weights.size(-1) == 0) return grad_weights;
     const at::Tensor g = at::sqrt(weights);
     const at::Tensor mean = (g * grad_weights).sum(-1, true) / g.sum(-1, true).masked_fill_(weights.amax(-1, true).eq(0), 1);
     return g * (grad_weights - mean);

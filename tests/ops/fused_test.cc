@@ -1,0 +1,314 @@
+#include "attend/ops/fused.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <map>
+
+#include "attend/ops/composed.h"
+#include "tests/ops/cases.h"
+
+// The fused kernels against the composed path in double. Rule: the error of a result is at most twice, of a gradient three times, that of
+// the composed path in the same precision, plus what roundings of the size of the scores do to it. That is seen by disturbing every score,
+// through the bias, by as much as computing it may be off: a handful of roundings of the sum of the absolute values of its terms.
+namespace attend::ops {
+namespace {
+
+using at::Tensor;
+using namespace cases;
+
+constexpr double kEps = 0x1p-24;     // a rounding of single precision
+constexpr double kSmallest = 1e-32;  // weights below 2^-126 are 0 or that
+
+// The call on tensors of `type`. Everything is drawn so that it is exact in single precision (or `drawn`).
+Call As(const Call& c, at::ScalarType type) {
+  Call out = c;
+  for (Tensor* t : {&out.query, &out.key, &out.value, &out.param, &out.scores, &out.attn_bias, &out.centers})
+    if (t->defined()) *t = t->to(type);
+  return out;
+}
+
+void Apply(const AttentionArgs& a, Call& c) {
+  c.attn_mask = a.attn_mask;
+  c.attn_bias = a.attn_bias;
+  c.key_lengths = a.key_lengths;
+  c.query_lengths = a.query_lengths;
+  c.query_offset = a.query_offset;
+  c.is_causal = a.is_causal;
+  const auto symbolic = [](std::optional<int64_t> x) { return x ? std::optional<c10::SymInt>(*x) : std::nullopt; };
+  c.window_left = symbolic(a.window_left);
+  c.window_right = symbolic(a.window_right);
+  c.block_size = symbolic(a.block_size);
+  c.look_back = symbolic(a.look_back);
+  c.global_keys = a.global_keys;
+  c.centers = a.centers;
+  c.half_width = a.half_width;
+  c.normaliser = a.normaliser;
+  c.readout = a.readout;
+  c.temperature = a.temperature;
+  c.seed = a.seed;
+}
+
+// What computing a score may be off by, in roundings: its terms' absolute values, the bias, and the logarithm that softmax subtracts.
+Tensor SizesOfScores(const Call& c) {
+  Tensor size;
+  if (c.score == "given") {
+    size = c.scores.abs();
+  } else {
+    const int64_t group = c.query.size(1) / c.key.size(1);
+    const Tensor q = c.query, k = c.key.repeat_interleave(group, 1);
+    const Tensor products = torch::matmul(q.abs(), k.abs().transpose(2, 3));
+    const auto per_head = [&](const Tensor& t) { return t.dim() == 0 ? t : t.view({1, -1, 1, 1}); };
+    if (c.score == "additive") {
+      const Tensor sums = c.param.abs().sum(-1);
+      size = torch::zeros_like(products) + per_head(sums) * 4;  // tanh by exponentials of 2 ulp
+    } else if (c.score == "cosine") {
+      size = torch::zeros_like(products) + per_head(c.param) * 3;
+    } else if (c.score == "euclidean") {
+      size = per_head(c.param) * (q.square().sum(-1, true) + k.square().sum(-1).unsqueeze(2) + 2 * products);
+    } else {
+      size = products * (c.score == "dot" ? 1 : c.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3)))));
+    }
+  }
+  if (c.attn_bias.defined()) size = size + c.attn_bias.abs();
+  return size + std::log(static_cast<double>(c.value.size(2)) + 1) + 1;
+}
+
+double Largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max().item<double>(); }
+
+double Distance(const Tensor& a, const Tensor& b) {  // infinities of the same sign are equal
+  if (a.numel() == 0) return 0;
+  const Tensor x = a.to(torch::kDouble), y = b.to(torch::kDouble);
+  return Largest(torch::where(x.eq(y), 0.0, x - y));
+}
+
+using Results = std::map<std::string, Tensor>;
+using Sizes = std::map<std::string, double>;
+
+Results Named(const Outputs& o) { return {{"output", o.output}, {"weights", o.weights}, {"lse", o.lse}, {"logp", o.sample_logp}}; }
+
+constexpr const char* kGradientNames[] = {"query", "key", "value", "param", "scores", "bias", "slopes", "centers"};
+
+// Gradients of a sum of all results with fixed factors.
+BackwardCall BackwardOf(const Call& c, const Outputs& o) {
+  BackwardCall b;
+  b.call = c;
+  const auto factors = [](const Tensor& t, int64_t seed) {
+    if (t.numel() == 0) return Tensor();
+    return torch::cos(torch::arange(t.numel(), torch::kDouble) * 1.7 + static_cast<double>(seed))
+        .view(t.sizes())
+        .to(torch::kFloat)
+        .to(t.scalar_type());
+  };
+  b.grad_output = factors(o.output, 1);
+  if (c.need_weights) b.grad_weights = factors(o.weights, 2);
+  if (c.return_lse) b.grad_lse = factors(o.lse, 3);
+  if (c.return_sample) {
+    b.grad_sample_logp = factors(o.sample_logp, 4);
+    b.sample = o.sample;
+  }
+  b.needs.fill(true);
+  b.needs[kSlopes] = false;
+  return b;
+}
+
+Results Named(const Gradients& g) {
+  Results out;
+  for (int i = 0; i < kGradients; i++) out[std::string("gradient of ") + kGradientNames[i]] = g[static_cast<size_t>(i)];
+  return out;
+}
+
+// The sums of absolute values that gradients are made of: what a rounding is relative to. The largest of each gradient's elements.
+Sizes SizesOfGradients(const BackwardCall& b) {
+  Call c = b.call;
+  c.need_weights = true;
+  const Tensor w = ComposedForward(c).weights;  // (B, Hq, Tq, Tk)
+  const int64_t group = w.size(1) / c.value.size(1);
+  const auto sum_of_rows = [](const Tensor& t) { return t.sum(-1, true); };
+  const Tensor read = torch::matmul(b.grad_output.to(torch::kDouble).abs(), c.value.repeat_interleave(group, 1).abs().transpose(2, 3));
+  Tensor of_weights = torch::zeros_like(w);
+  const Tensor positive = w.masked_fill(w.eq(0), 1);
+  if (c.readout == "soft" || c.readout == "straight_through") of_weights = of_weights + read;
+  if (c.readout == "gumbel") of_weights = of_weights + 2 * sum_of_rows(read) / positive / c.temperature;
+  if (b.grad_weights.defined()) of_weights = of_weights + b.grad_weights.to(torch::kDouble).abs();
+  if (b.grad_sample_logp.defined()) of_weights = of_weights + b.grad_sample_logp.to(torch::kDouble).abs().unsqueeze(-1) / positive;
+  of_weights = of_weights.masked_fill(w.eq(0), 0);
+  Tensor mean = w;  // what the normaliser's gradient weighs with
+  if (c.normaliser == "sparsemax") mean = w.gt(0).to(torch::kDouble);
+  if (c.normaliser == "entmax15") mean = w.sqrt();
+  Tensor ds = mean * of_weights;
+  if (c.normaliser != "sigmoid") {
+    const Tensor total = c.normaliser == "softmax" ? torch::ones({1}, torch::kDouble) : sum_of_rows(mean).clamp_min(1e-30);
+    ds = ds + mean * sum_of_rows(mean * of_weights) / total;
+  }
+  if (b.grad_lse.defined()) ds = ds + w * b.grad_lse.to(torch::kDouble).abs().unsqueeze(-1);
+  if (c.centers.defined()) ds = ds * 8;  // the weights before the Gaussian are up to e^2 times as large
+  const Tensor of_values = torch::matmul(w.transpose(2, 3), b.grad_output.to(torch::kDouble).abs());  // soft; at most that of one weight 1
+  Sizes out;
+  const std::string of = "gradient of ";
+  out[of + "value"] = c.readout == "soft" ? Largest(of_values) * static_cast<double>(group) : static_cast<double>(w.size(2) * group);
+  out[of + "scores"] = Largest(ds);
+  out[of + "bias"] = c.attn_bias.defined() ? Largest(ds.sum_to_size(c.attn_bias.sizes())) : 0;
+  out[of + "centers"] = c.centers.defined() ? Largest(sum_of_rows(w * of_weights)) * 4 / *c.half_width : 0;
+  out[of + "slopes"] = 0;
+  const double rows = Largest(sum_of_rows(ds)), columns = Largest(ds.sum(2)) * static_cast<double>(group), all = ds.sum().item<double>();
+  double query = 0, key = 0, param = 0;  // largest derivatives of a score
+  if (c.score != "given") {
+    const double q = Largest(c.query), k = Largest(c.key), p = c.param.defined() ? Largest(c.param) : 1;
+    const auto shortest = [](const Tensor& t) { return t.numel() == 0 ? 1 : t.square().sum(-1).sqrt().min().item<double>(); };
+    if (c.score == "additive") {
+      query = key = p;
+      param = 1;
+    } else if (c.score == "cosine") {
+      query = 2 * p / shortest(c.query);
+      key = 2 * p / shortest(c.key);
+      param = 1;
+    } else if (c.score == "euclidean") {
+      query = key = 2 * p * (q + k);
+      param = static_cast<double>(c.query.size(3)) * (q + k) * (q + k);
+    } else {
+      const double scale =
+          c.score == "dot" ? 1 : c.scale.value_or(1 / std::sqrt(static_cast<double>(std::max<int64_t>(c.query.size(3), 1))));
+      query = scale * k;
+      key = scale * q;
+    }
+  }
+  out[of + "query"] = rows * query;
+  out[of + "key"] = columns * key;
+  out[of + "param"] = all * param;
+  return out;
+}
+
+Sizes SizesOfResults(const Outputs& o, const Call& c) {
+  const Tensor lse = o.lse.masked_fill(o.lse.isinf(), 0);
+  return {{"output", Largest(c.value) * (c.normaliser == "sigmoid" ? static_cast<double>(c.value.size(2)) : 1)},
+          {"weights", 1.0},
+          {"lse", Largest(lse) + 1},
+          {"logp", Largest(o.sample_logp) + 1}};
+}
+
+class Fused : public ::testing::TestWithParam<std::string> {
+ protected:
+  int cells = 0;
+
+  // `c` in double; need_weights: weights and their gradient too.
+  void Check(Call c, const std::string& what) {
+    SCOPED_TRACE(what);
+    cells++;
+    const Call low = As(c, torch::kFloat);
+    ASSERT_EQ(NotFused(low, ops::Check(low)), "");
+    const Outputs exact = ComposedForward(c), composed = ComposedForward(low), found = FusedForward(low);
+    if (c.return_sample) {
+      ASSERT_TRUE(torch::equal(found.sample, exact.sample)) << found.sample << exact.sample;
+    }
+    // Of scores that computing them has changed: twice, as one draw may be kind.
+    std::vector<Call> disturbed;
+    const Tensor sizes = SizesOfScores(c);
+    for (int i = 0; i < 2; i++) {
+      Call d = c;
+      const Tensor change = (torch::rand(sizes.sizes(), torch::kDouble) * 2 - 1) * sizes * (5 * kEps);
+      d.attn_bias = c.attn_bias.defined() ? c.attn_bias + change : change;
+      disturbed.push_back(d);
+    }
+    std::vector<Outputs> of_disturbed;
+    for (const Call& d : disturbed) of_disturbed.push_back(ComposedForward(d));
+    const auto compare = [&](const Results& f, const Results& p, const Results& e, const std::vector<Results>& d, const Sizes& of,
+                             double factor, double roundings) {
+      for (const auto& [name, value] : f) {
+        ASSERT_EQ(value.sizes(), p.at(name).sizes()) << name;
+        double change = 0;
+        for (const Results& r : d) change = std::max(change, Distance(r.at(name), e.at(name)));
+        const double of_composed = Distance(p.at(name), e.at(name)),
+                     bound = factor * of_composed + 2 * change + roundings * kEps * of.at(name) + kSmallest;
+        ASSERT_LE(Distance(value, e.at(name)), bound)
+            << name << "; composed " << of_composed << ", of disturbed scores " << change << ", size " << of.at(name);
+      }
+    };
+    std::vector<Results> d;
+    for (const Outputs& o : of_disturbed) d.push_back(Named(o));
+    compare(Named(found), Named(composed), Named(exact), d, SizesOfResults(exact, c), 2, 4);
+    if (HasFatalFailure()) return;
+    d.clear();
+    for (size_t i = 0; i < disturbed.size(); i++) {
+      Gradients g = ComposedBackward(BackwardOf(disturbed[i], exact));
+      g[kBias] = c.attn_bias.defined() ? g[kBias].sum_to_size(c.attn_bias.sizes()) : torch::empty({0}, torch::kDouble);
+      d.push_back(Named(g));
+    }
+    for (bool saved : {false, true}) {
+      BackwardCall b = BackwardOf(low, found);
+      double roundings = 4;
+      if (saved) {  // what the forward pass leaves where softmax is read softly
+        if (c.normaliser != "softmax" || c.readout != "soft") continue;
+        Call with_lse = low;
+        with_lse.return_lse = true;
+        const Outputs o = FusedForward(with_lse);
+        b.output = o.output;
+        b.lse = o.lse;
+        // It is rounded, and so are the scores that it is subtracted from: all weights of a row are off alike.
+        roundings += 3 * Largest(o.lse.masked_fill(o.lse.isinf(), 0));
+      }
+      const BackwardCall in_double = BackwardOf(c, exact);
+      compare(Named(FusedBackward(b)), Named(ComposedBackward(BackwardOf(low, composed))), Named(ComposedBackward(in_double)), d,
+              SizesOfGradients(in_double), 3, roundings);
+      if (HasFatalFailure()) return;
+    }
+  }
+
+  static Call Base(const std::string& score, const cases::Shape& s, bool head_vectors) {
+    const auto draw = [](std::vector<int64_t> sizes) { return torch::randn(sizes).to(torch::kDouble); };
+    Call c;
+    c.score = score;
+    c.normaliser = "softmax";
+    c.readout = "soft";
+    c.temperature = 1;
+    if (score == "given") {
+      c.scores = draw({s.batch, s.heads, s.queries, s.keys});
+    } else {
+      c.query = draw({s.batch, s.heads, s.queries, s.dim});
+      c.key = draw({s.batch, s.kv_heads, s.keys, s.dim});
+      c.param = Parameter(score, s.heads, s.dim, head_vectors);
+      if (c.param.defined()) c.param = c.param.to(torch::kFloat).to(torch::kDouble);
+    }
+    c.value = draw({s.batch, s.kv_heads, s.keys, s.value_dim});
+    return c;
+  }
+};
+
+// Beside the hostile shapes: more than one tile of queries, more than one panel of keys and of features.
+const cases::Shape kTiles = {1, 2, 1, 50, 67, 17, 9}, kWide = {1, 1, 1, 3, 130, 70, 66};
+
+TEST_P(Fused, EveryCell) {
+  torch::manual_seed(3);
+  std::vector<cases::Shape> shapes(std::begin(kShapes), std::end(kShapes));
+  shapes.push_back(kTiles);
+  shapes.push_back(kWide);
+  for (const cases::Shape& s : shapes)
+    for (const Masks& masks : kMasks)
+      for (const NormaliserAndReadout& choice : Chosen()) {
+        const bool large = s.keys > 60;
+        if (large && choice.readout != "soft" && choice.readout != "gumbel") continue;  // by row; seen on the small shapes
+        AttentionArgs args;
+        masks.apply(args, s);
+        if (args.centers.defined() && choice.readout != "soft") continue;
+        Choose(args, choice, s.batch);
+        Call c = Base(GetParam(), s, s.heads % 2 == 0);
+        Apply(args, c);
+        for (Tensor* t : {&c.attn_bias, &c.centers})
+          if (t->defined()) *t = t->to(torch::kFloat).to(torch::kDouble);
+        c.return_sample = choice.readout != "soft";
+        c.return_lse = choice.normaliser == "softmax";
+        for (bool weights : {false, true}) {
+          if (weights && large) continue;
+          c.need_weights = weights;
+          Check(c, std::string(masks.name) + ", " + choice.normaliser + ", " + choice.readout + ", Tq " + std::to_string(s.queries) +
+                       ", Tk " + std::to_string(s.keys) + (weights ? ", weights" : ""));
+          if (HasFatalFailure()) return;
+        }
+      }
+  std::cout << cells << " cells\n";
+}
+
+INSTANTIATE_TEST_SUITE_P(Attention, Fused, ::testing::ValuesIn(Scores()), [](const auto& i) { return i.param; });
+
+}  // namespace
+}  // namespace attend::ops
