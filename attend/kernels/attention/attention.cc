@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <vector>
 
 #include "attend/kernels/attention/problem.h"
@@ -27,6 +28,15 @@ void BackwardShare(const attention::Problem& p, const attention::Gradients& grad
   pass.Run(p, gradients, share, sums);
 }
 
+// One row of keys: e^2k, or NaN and nothing.
+void PrepareRow(const char* key, attention::Element type, int64_t dim, float* to) {
+  fused::LoadRow(key, type, dim, to);
+  if (fused::WithinLimit(to, dim))
+    fused::ExpTwice(to, dim, fused::kKeyLimit);
+  else
+    to[0] = std::numeric_limits<float>::quiet_NaN();
+}
+
 void FinishHead(const attention::Problem& p, const attention::Gradients& gradients, const attention::Share& share,
                 const attention::KeySums* sums, int64_t count) {
   fused::FinishHead(p, gradients, *share.sequence, share.kv_head, sums, count);
@@ -40,6 +50,7 @@ namespace attend::kernels {
 HWY_EXPORT(ForwardShare);
 HWY_EXPORT(BackwardShare);
 HWY_EXPORT(FinishHead);
+HWY_EXPORT(PrepareRow);
 
 namespace attention {
 namespace {
@@ -62,6 +73,15 @@ KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& s
 }
 
 }  // namespace
+
+void Prepare(const Vectors& key, int64_t batch, int64_t heads, int64_t positions, int64_t dim, float* prepared, const Parallel& parallel) {
+  parallel(batch * heads, [&](int64_t task) {
+    const int64_t b = task / heads, h = task % heads, size = key.type == Element::float32 ? 4 : 2;
+    for (int64_t j = 0; j < positions; j++) HWY_DYNAMIC_DISPATCH(PrepareRow)
+    (static_cast<const char*>(key.data) + (b * key.batch + h * key.head + j * key.position) * size, key.type, dim,
+     prepared + (task * positions + j) * dim);
+  });
+}
 
 void Forward(const Problem& problem, const Outputs& outputs, const Parallel& parallel) {
   const std::vector<Share> shares = Shares(problem);

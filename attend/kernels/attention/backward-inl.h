@@ -21,7 +21,9 @@ class BackwardPass {
   // sums: zeros.
   void Run(const Problem& p, const Gradients& gradients, const Share& share, const KeySums& sums) {
     const std::vector<Visibility> visible = VisibilityOfHeads(p, share);
-    memory_.Start(p, *share.sequence, share.kv_head, sums.panels, /*backward=*/true);
+    few_ = IsFew(p, share);
+    memory_.Start(p, *share.sequence, share.kv_head, sums.panels, few_, /*backward=*/true);
+    if (few_) rows_.Start(p, *share.sequence, share.kv_head);
     g_ = &gradients;
     sums_ = sums;
     const bool streams = p.readout == Readout::soft && !gradients.weights_grad.data &&
@@ -34,7 +36,7 @@ class BackwardPass {
       if (p.score == Score::additive) StartAdditive(p, head);
       for (int64_t q = share.begin; q < share.end; q += kTileRows) {
         tile_.Start(p, *share.sequence, memory_, additive_, visible[g], head, q, std::min(kTileRows, share.end - q),
-                    streams ? kSpanPanels : 0, /*backward=*/true);
+                    streams ? kSpanPanels : 0, few_, /*backward=*/true);
         const int64_t size = (streams ? kSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel;
         scores_.AtLeast(size);
         grads_.AtLeast(size);
@@ -53,7 +55,7 @@ class BackwardPass {
  private:
   void StartAdditive(const Problem& p, int64_t head) {
     const float* v = p.param + head * p.param_head;
-    additive_.Start(v, p.dim);
+    few_ ? rows_.StartHead(v) : additive_.Start(v, p.dim);
     four_v_.assign(static_cast<size_t>(KeyWidth(p)), 0);
     for (int64_t d = 0; d < p.dim; d++) four_v_[static_cast<size_t>(d)] = 4 * v[d];
     h_.assign(static_cast<size_t>(KeyWidth(p)), 0);
@@ -88,6 +90,11 @@ class BackwardPass {
     } else {
       const int64_t size = kTileRows * KeyWidth(p);
       query_sums_.AtLeast(size + kPanel);
+    }
+    if (few_) {
+      if (p.score != Score::additive) std::fill_n(query_sums_.AtLeast(0), kTileRows * KeyWidth(p), 0.0f);
+    } else if (p.score != Score::additive) {
+      const int64_t size = kTileRows * KeyWidth(p);
       float* scaled = scaled_queries_.AtLeast(size + kPanel);
       const float* queries = tile_.queries();
       const float factor = GradientFactor(p, tile_.scale);
@@ -102,8 +109,7 @@ class BackwardPass {
     for (const Span& span : tile_.plan.spans) {
       const int64_t column = span.column, width = (span.end - span.begin) * kPanel;
       float *s = scores_.AtLeast(0) - column * kTileRows, *g = grads_.AtLeast(0) - column * kTileRows;
-      tile_.Scores(span, s, seen);
-      ValueScores(span, g);
+      Scores(span, s, g, seen);
       for (int64_t r = 0; r < tile_.rows; r++) {
         tile_.Finish(span, r, s);
         if (p.normaliser == Normaliser::sigmoid) {
@@ -189,8 +195,7 @@ class BackwardPass {
     const Problem& p = *tile_.problem;
     float *s = scores_.AtLeast(0), *g = grads_.AtLeast(0), *read = read_.AtLeast(0);
     for (const Span& span : tile_.plan.spans) {
-      tile_.Scores(span, s, seen);
-      ValueScores(span, g);
+      Scores(span, s, g, seen);
     }
     for (int64_t r = 0; r < tile_.rows; r++) {
       for (const Span& span : tile_.plan.spans) tile_.Finish(span, r, s);
@@ -300,6 +305,18 @@ class BackwardPass {
     center_[r] += SumOf(center);
   }
 
+  // Raw scores, and the gradients of what is read.
+  template <class Seen>
+  void Scores(const Span& span, float* s, float* g, const Seen& seen) {
+    if (few_) {
+      rows_.Scores(tile_, memory_, span, s);
+      rows_.ValueScores(tile_, span, output_grad_.AtLeast(0), g);
+      return;
+    }
+    tile_.Scores(span, s, seen);
+    ValueScores(span, g);
+  }
+
   // g = do V^T: the gradients of what is read.
   void ValueScores(const Span& span, float* g) {
     const Problem& p = *tile_.problem;
@@ -317,6 +334,7 @@ class BackwardPass {
   void Use(const Span& span, const float* read, float* ds) {
     const Problem& p = *tile_.problem;
     const int64_t rows = tile_.rows;
+    if (few_) return UseFew(span, read, ds);
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       const int64_t column = Tile::Column(span, panel), at = (panel - sums_.panels.begin) * kPanel;
       const int64_t keys = std::min(kPanel, tile_.sequence->seen - panel * kPanel);
@@ -341,6 +359,40 @@ class BackwardPass {
       }
       first_ = false;
     }
+  }
+
+  // The same, a key at a time. query_sums_: zeros at first.
+  void UseFew(const Span& span, const float* read, float* ds) {
+    const Problem& p = *tile_.problem;
+    for (int64_t panel = span.begin; panel < span.end; panel++) {
+      float* g = Tile::Row(ds, Tile::Column(span, panel), 0);
+      if (g_->scores) StoreScores(panel, g);
+      if (sums_.key && p.score == Score::euclidean) EuclideanSums(panel, (panel - sums_.panels.begin) * kPanel, g);
+    }
+    const float factor = GradientFactor(p, tile_.scale);
+    Few::ForKeys(tile_, span, [&](int64_t panel, int64_t column, int64_t j) {
+      const int64_t at = (panel - sums_.panels.begin) * kPanel + j;
+      const float *w = Tile::Row(read, column, 0) + j, *g = Tile::Row(ds, column, 0) + j;
+      for (int64_t r = 0; sums_.value && r < tile_.rows; r++)
+        for (int64_t d = 0; d < p.value_dim; d += kPanel)
+          AddScaled(w[r * kPanel], output_grad_.AtLeast(0) + d * kTileRows + r * kPanel, std::min(kPanel, p.value_dim - d),
+                    sums_.value + d * sums_.keys() + at * kPanel);
+      if (!sums_.key || p.score == Score::given) return;
+      if (p.score == Score::additive) {
+        for (int64_t r = 0; r < tile_.rows; r++) total_ += static_cast<double>(g[r * kPanel]);
+        rows_.AdditiveGradients(tile_, panel * kPanel + j, g, four_v_.data(), query_sums_.AtLeast(0), sums_.key + at * kStripe,
+                                sums_.keys(), h_.data());
+        return;
+      }
+      const float* key = rows_.Row(p.key, panel * kPanel + j, p.dim, p.score == Score::cosine);
+      for (int64_t r = 0; r < tile_.rows; r++)
+        for (int64_t d = 0; d < p.dim; d += kPanel) {
+          const int64_t n = std::min(kPanel, p.dim - d);
+          AddScaled(g[r * kPanel], key + d, n, query_sums_.AtLeast(0) + d * kTileRows + r * kPanel);
+          AddScaled(factor * g[r * kPanel], tile_.QueryRow(r) + d, n, sums_.key + d * sums_.keys() + at * kPanel);
+        }
+    });
+    first_ = false;
   }
 
   void AdditiveSums(int64_t panel, int64_t keys, int64_t at, float* g) {
@@ -407,7 +459,11 @@ class BackwardPass {
         if (p.score == Score::dot) {
           for (int64_t d = 0; d < p.dim; d++) row[d] *= tile_.scale;
         } else {
-          RowFromPanels(tile_.queries(), p.dim, kTileRows, r, own);
+          if (few_) {
+            std::copy_n(tile_.QueryRow(r), p.dim, own);
+          } else {
+            RowFromPanels(tile_.queries(), p.dim, kTileRows, r, own);
+          }
           double dot = 0, square = 0;
           for (int64_t d = 0; d < p.dim; d++) dot += static_cast<double>(own[d]) * row[d];
           if (p.score == Score::cosine) {
@@ -430,8 +486,10 @@ class BackwardPass {
   KeySums sums_;
   float* param_ = nullptr;
   Memory memory_;
+  Few rows_;
   Additive additive_;
   Tile tile_;
+  bool few_ = false;
   bool first_ = true;  // nothing was added to query_sums_ yet
   float mean_[kTileRows], center_[kTileRows];
   double sum_[kTileRows], square_sum_[kTileRows], total_ = 0;

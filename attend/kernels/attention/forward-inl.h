@@ -6,8 +6,7 @@
 #define ATTEND_KERNELS_ATTENTION_FORWARD_INL_H_
 #endif
 
-#include "attend/kernels/attention/shares.h"
-#include "attend/kernels/attention/tile-inl.h"
+#include "attend/kernels/attention/few-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attend::kernels::HWY_NAMESPACE {
@@ -20,17 +19,20 @@ class ForwardPass {
  public:
   void Run(const Problem& p, const Outputs& out, const Share& share) {
     const std::vector<Visibility> visible = VisibilityOfHeads(p, share);
-    memory_.Start(p, *share.sequence, share.kv_head, HullOf(visible, share), /*backward=*/false);
+    few_ = IsFew(p, share);
+    memory_.Start(p, *share.sequence, share.kv_head, HullOf(visible, share), few_, /*backward=*/false);
+    if (few_) rows_.Start(p, *share.sequence, share.kv_head);
     const bool streams =
         p.readout == Readout::soft && !out.weights.data &&
         (p.normaliser == Normaliser::softmax || (p.normaliser == Normaliser::sigmoid && !p.bias.data && p.score != Score::given));
     const auto seen = [&](int64_t key) { return SeenByAny(visible, key); };
     for (size_t g = 0; g < visible.size(); g++) {
       const int64_t head = share.kv_head * static_cast<int64_t>(visible.size()) + static_cast<int64_t>(g);
-      if (p.score == Score::additive) additive_.Start(p.param + head * p.param_head, p.dim);
+      if (p.score == Score::additive)
+        few_ ? rows_.StartHead(p.param + head * p.param_head) : additive_.Start(p.param + head * p.param_head, p.dim);
       for (int64_t q = share.begin; q < share.end; q += kTileRows) {
         tile_.Start(p, *share.sequence, memory_, additive_, visible[g], head, q, std::min(kTileRows, share.end - q),
-                    streams ? kSpanPanels : 0, /*backward=*/false);
+                    streams ? kSpanPanels : 0, few_, /*backward=*/false);
         sums_.AtLeast(kTileRows * (p.value_dim + kPanel));
         scores_.AtLeast((streams ? kSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel);
         streams ? Stream(out, seen) : Whole(out, seen);
@@ -53,7 +55,7 @@ class ForwardPass {
     for (Span span : tile_.plan.spans) {
       const int64_t width = (span.end - span.begin) * kPanel, column = span.column;
       float* here = s - column * kTileRows;  // as if the whole row were there
-      tile_.Scores(span, here, seen);
+      Scores(span, here, seen);
       for (int64_t r = 0; r < tile_.rows; r++) {
         tile_.Finish(span, r, here);
         if (softmax) {
@@ -86,7 +88,7 @@ class ForwardPass {
   void Whole(const Outputs& out, const Seen& seen) {
     const Problem& p = *tile_.problem;
     float* s = scores_.AtLeast(0);
-    for (const Span& span : tile_.plan.spans) tile_.Scores(span, s, seen);
+    for (const Span& span : tile_.plan.spans) Scores(span, s, seen);
     for (int64_t r = 0; r < tile_.rows; r++) {
       for (const Span& span : tile_.plan.spans) tile_.Finish(span, r, s);
       const float lse = tile_.Normalise(r, s);
@@ -190,9 +192,23 @@ class ForwardPass {
     }
   }
 
+  template <class Seen>
+  void Scores(const Span& span, float* s, const Seen& seen) {
+    if (few_) {
+      rows_.Scores(tile_, memory_, span, s);
+    } else {
+      tile_.Scores(span, s, seen);
+    }
+  }
+
   // sums (panels of value dimensions, rows, 64) = or += weights times values.
   void AddValues(const Span& span, const float* s, bool first) {
     const Problem& p = *tile_.problem;
+    if (few_) {
+      for (int64_t d = 0; first && d < p.value_dim; d += kPanel) std::fill_n(sums_.AtLeast(0) + d * kTileRows, tile_.rows * kPanel, 0.0f);
+      rows_.AddValues(tile_, span, s, sums_.AtLeast(0));
+      return;
+    }
     for (int64_t d = 0; d < p.value_dim; d += kPanel)
       for (int64_t panel = span.begin; panel < span.end; panel++)
         fused::Multiply({Tile::Row(s, Tile::Column(span, panel), 0), kPanel, 1}, tile_.rows, memory_.ValuesAlong(d, panel),
@@ -229,7 +245,9 @@ class ForwardPass {
 
   int64_t Place(const Outputs& out, int64_t r) const { return tile_.sequence->row * out.batch + tile_.head * out.head + tile_.Query(r); }
 
+  bool few_ = false;
   Memory memory_;
+  Few rows_;
   Additive additive_;
   Tile tile_;
   Storage scores_, sums_, row_, keep_;

@@ -108,6 +108,12 @@ HWY_INLINE float Unit(float* x, int64_t n) {
 // precision).
 constexpr float kKeyLimit = 30, kQueryLimit = 40;
 
+HWY_INLINE bool WithinLimit(const float* key, int64_t n) {
+  float beyond = 0;
+  for (int64_t i = 0; i < n; i++) beyond += std::abs(key[i]) <= kKeyLimit ? 0.0f : 1.0f;
+  return beyond == 0;
+}
+
 HWY_INLINE void ExpTwice(float* x, int64_t n, float limit) {
   Lanes(n, [=](auto d, int64_t i)
                HWY_ATTR { hn::StoreU(Exp(d, Clamp(d, hn::Mul(hn::Set(d, 2.0f), hn::LoadU(d, x + i)), -2 * limit, 2 * limit)), d, x + i); });
@@ -132,7 +138,7 @@ class Memory {
         if (!Load(p.key, first + j, p.dim, row, seen)) continue;
         if (p.score == Score::cosine) Unit(row, p.dim);
         if (p.score == Score::euclidean) squares_[static_cast<size_t>(at * kPanel + j)] = Square(row, p.dim);
-        if (p.score == Score::additive) direct = direct || !Within(row, p.dim, kKeyLimit);
+        if (p.score == Score::additive) direct = direct || !WithinLimit(row, p.dim);
       }
       if (p.score == Score::additive) {
         direct_[static_cast<size_t>(at)] = direct;
@@ -167,18 +173,19 @@ class Memory {
     }
   }
 
-  // panels: those that may be asked for.
-  void Start(const Problem& p, const Sequence& s, int64_t kv_head, Interval panels, bool backward) {
+  // panels: those that may be asked for. few: nothing is laid out (few-inl.h), and only what is known of keys is kept here.
+  void Start(const Problem& p, const Sequence& s, int64_t kv_head, Interval panels, bool few, bool backward) {
     problem_ = &p;
     sequence_ = &s;
     head_ = kv_head;
     panels_ = panels;
     backward_ = backward;
     const int64_t n = count(), keys = n * kPanel;
+    if (p.score == Score::euclidean) squares_.assign(static_cast<size_t>(keys), 0);
+    if (few) return;
     ready_.assign(static_cast<size_t>(n), 0);
     if (p.score != Score::given) keys_across_.AtLeast(keys * p.dim);
     if (p.score == Score::additive) direct_.assign(static_cast<size_t>(n), 0);
-    if (p.score == Score::euclidean) squares_.assign(static_cast<size_t>(keys), 0);
     if (backward && p.score != Score::given) keys_along_.AtLeast(keys * (p.dim + kPanel));
     values_.AtLeast(keys * (p.value_dim + kPanel));
   }
@@ -196,7 +203,7 @@ class Memory {
   // The same of additive scores, (keys, 16).
   const float* KeyStripe(int64_t d, int64_t panel) { return Stripe(keys_along_, d, panel); }
   // |k|^2 of the keys of a panel.
-  const float* Squares(int64_t panel) const { return squares_.data() + (panel - panels_.begin) * kPanel; }
+  float* Squares(int64_t panel) { return squares_.data() + (panel - panels_.begin) * kPanel; }
   // Additive: the keys themselves were laid out, not e^2k.
   bool Direct(int64_t panel) const { return direct_[static_cast<size_t>(panel - panels_.begin)]; }
 
@@ -210,12 +217,6 @@ class Memory {
     }
     std::fill_n(row, n, 0.0f);
     return false;
-  }
-
-  static bool Within(const float* x, int64_t n, float limit) {
-    bool within = true;
-    for (int64_t i = 0; i < n; i++) within = within && std::abs(x[i]) <= limit;
-    return within;
   }
 
   void Along(Storage& to, const float* row, bool there, int64_t n, int64_t place) {

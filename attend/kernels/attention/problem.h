@@ -57,6 +57,7 @@ struct Problem {
   std::vector<Sequence> sequences;
 
   Vectors query, key, value;                     // (.., Hq, Tq, D), (.., Hk, Tk, D), (.., Hk, Tk, Dv)
+  Vectors prepared;                              // additive: what Prepare() made of the keys, or null
   const int64_t* key_rows = nullptr;             // batch row of key and value that holds (row, position); null: the row itself
   int64_t key_rows_batch = 0, key_rows_key = 0;  // its strides
   Vectors scores;                                // given: (B, Hq, Tq, Tk)
@@ -108,6 +109,10 @@ struct Gradients {
 
 // Calls body(task) once for each task from 0 on, in any order, on as many threads as it likes.
 using Parallel = std::function<void(int64_t tasks, const std::function<void(int64_t task)>& body)>;
+
+// What can be computed of the keys of additive scores once for many calls: e^2k in single precision, contiguous (batch, heads, positions,
+// dim); a key beyond the range of the exponentials has NaN in place of its first number, and is then read itself.
+void Prepare(const Vectors& key, int64_t batch, int64_t heads, int64_t positions, int64_t dim, float* prepared, const Parallel& parallel);
 
 // The same bits whatever `parallel` does. Thread-safe.
 void Forward(const Problem& problem, const Outputs& outputs, const Parallel& parallel);

@@ -54,9 +54,9 @@ HWY_INLINE hn::Mask<F> LanesOf(const uint8_t* bits, int64_t v) {
 
 class Tile {
  public:
-  // most: panels of a span; 0: no limit.
+  // most: panels of a span; 0: no limit. few: keys are read where they lie (few-inl.h).
   void Start(const Problem& p, const Sequence& s, Memory& memory, Additive& additive, const Visibility& visible, int64_t of_head,
-             int64_t first, int64_t count, int64_t most, bool backward) {
+             int64_t first, int64_t count, int64_t most, bool few, bool backward) {
     problem = &p;
     sequence = &s;
     memory_ = &memory;
@@ -69,7 +69,7 @@ class Tile {
     const bool layer_scale = p.score == Score::cosine || p.score == Score::euclidean;
     scale = layer_scale ? p.param[head * p.param_head] : p.score == Score::dot ? p.scale : 1;
     for (int64_t r = 0; r < rows; r++) seen[r] = plan.Count(r);
-    if (p.score != Score::given) LoadQueries(backward);
+    if (p.score != Score::given) few ? LoadFewQueries() : LoadQueries(backward);
     dropout_ = random::Dropout(p.dropout);
     kept_ = dropout_.threshold < 65536 ? dropout_.scale : 0;
   }
@@ -98,6 +98,11 @@ class Tile {
                    std::min(kPanel, p.dim - d), columns, to, d > 0);
       }
     }
+  }
+
+  void GivenScores(const Span& span, float* s) const {
+    for (int64_t panel = span.begin; panel < span.end; panel++)
+      Given(panel, std::min(kPanel, sequence->seen - panel * kPanel), Row(s, Column(span, panel), 0));
   }
 
   // Raw scores of a row become s in units of log e / log 2 (softmax, sigmoid) or 1, with scale and bias; what is hidden is -inf.
@@ -278,6 +283,9 @@ class Tile {
   // Of product scores the queries, (panels of dimensions, rows, 64); of additive ones e^2q and q, (rows, stride()).
   const float* queries() { return queries_.AtLeast(0); }
   const float* exponentials() { return exponentials_.AtLeast(0); }
+  // Of few queries: q and, of additive scores, e^2q, a row (stride()).
+  const float* QueryRow(int64_t r) { return queries_.AtLeast(0) + r * stride(); }
+  const float* QueryExponentials(int64_t r) { return exponentials_.AtLeast(0) + r * stride(); }
   int64_t stride() const { return (problem->dim + kStripe - 1) / kStripe * kStripe; }
   float inverse(int64_t r) const { return inverse_[r]; }
 
@@ -289,6 +297,32 @@ class Tile {
   int64_t seen[kTileRows];  // keys that each query may see
 
  private:
+  // A query as the score compares it, (D); zeros where it sees nothing.
+  void LoadQuery(int64_t r, float* row) {
+    const Problem& p = *problem;
+    if (seen[r] > 0) {
+      LoadRow(At(p.query, sequence->row, head, Query(r)), p.query.type, p.dim, row);
+    } else {
+      std::fill_n(row, p.dim, 0.0f);
+    }
+    if (p.score == Score::cosine) inverse_[r] = Unit(row, p.dim);
+    if (p.score == Score::euclidean) square_[r] = Square(row, p.dim);
+  }
+
+  void LoadFewQueries() {
+    const Problem& p = *problem;
+    float *to = queries_.AtLeast(kTileRows * stride() + kPanel), *exp = nullptr;
+    if (p.score == Score::additive) exp = exponentials_.AtLeast(kTileRows * stride() + kPanel);
+    for (int64_t r = 0; r < rows; r++) {
+      float* row = to + r * stride();
+      LoadQuery(r, row);
+      std::fill(row + p.dim, row + stride(), 0.0f);
+      if (!exp) continue;
+      std::copy_n(row, stride(), exp + r * stride());
+      ExpTwice(exp + r * stride(), stride(), kQueryLimit);
+    }
+  }
+
   void LoadQueries(bool backward) {
     const Problem& p = *problem;
     const bool additive = p.score == Score::additive;
@@ -302,15 +336,13 @@ class Tile {
       queries_.AtLeast(kTileRows * (p.dim + kPanel));
     }
     for (int64_t r = 0; r < even; r++) {
-      if (r < rows && seen[r] > 0) {
-        LoadRow(At(p.query, sequence->row, head, Query(r)), p.query.type, p.dim, row);
+      if (r < rows) {
+        LoadQuery(r, row);
       } else {
         std::fill_n(row, p.dim, 0.0f);
       }
       if (!additive) {
         if (r == rows) break;
-        if (p.score == Score::cosine) inverse_[r] = Unit(row, p.dim);
-        if (p.score == Score::euclidean) square_[r] = Square(row, p.dim);
         RowToPanels(row, p.dim, kTileRows, r, queries_.AtLeast(0));
         continue;
       }
