@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <functional>
 #include <map>
 
 #include "attend/ops/composed.h"
+#include "attend/ops/memory.h"
 #include "tests/ops/cases.h"
 
 // The fused kernels against the composed path in double. Rule: the error of a result is at most twice, of a gradient three times, that of
@@ -142,11 +144,14 @@ Sizes SizesOfGradients(const BackwardCall& b) {
     ds = ds + mean * sum_of_rows(mean * of_weights) / total;
   }
   if (b.grad_lse.defined()) ds = ds + w * b.grad_lse.to(torch::kDouble).abs().unsqueeze(-1);
+  if (c.dropout_p > 0) ds = ds / (1 - c.dropout_p);
   if (c.centers.defined()) ds = ds * 8;  // the weights before the Gaussian are up to e^2 times as large
   const Tensor of_values = torch::matmul(w.transpose(2, 3), b.grad_output.to(torch::kDouble).abs());  // soft; at most that of one weight 1
   Sizes out;
   const std::string of = "gradient of ";
-  out[of + "value"] = c.readout == "soft" ? Largest(of_values) * static_cast<double>(group) : static_cast<double>(w.size(2) * group);
+  const double kept = 1 / (1 - c.dropout_p);
+  out[of + "value"] =
+      kept * (c.readout == "soft" ? Largest(of_values) * static_cast<double>(group) : static_cast<double>(w.size(2) * group));
   out[of + "scores"] = Largest(ds);
   out[of + "bias"] = c.attn_bias.defined() ? Largest(ds.sum_to_size(c.attn_bias.sizes())) : 0;
   out[of + "centers"] = c.centers.defined() ? Largest(sum_of_rows(w * of_weights)) * 4 / *c.half_width : 0;
@@ -181,7 +186,7 @@ Sizes SizesOfGradients(const BackwardCall& b) {
 
 Sizes SizesOfResults(const Outputs& o, const Call& c) {
   const Tensor lse = o.lse.masked_fill(o.lse.isinf(), 0);
-  return {{"output", Largest(c.value) * (c.normaliser == "sigmoid" ? static_cast<double>(c.value.size(2)) : 1)},
+  return {{"output", Largest(c.value) / (1 - c.dropout_p) * (c.normaliser == "sigmoid" ? static_cast<double>(c.value.size(2)) : 1)},
           {"weights", 1.0},
           {"lse", Largest(lse) + 1},
           {"logp", Largest(o.sample_logp) + 1}};
@@ -190,6 +195,26 @@ Sizes SizesOfResults(const Outputs& o, const Call& c) {
 class Fused : public ::testing::TestWithParam<std::string> {
  protected:
   int cells = 0;
+
+  // The same of a call with key_rows: the composed path gets what it means.
+  void CheckAs(const Call& c, const std::function<void(Call&)>& meaning, const std::string& what) {
+    SCOPED_TRACE(what);
+    const Call low = As(c, torch::kFloat);
+    Call plain = c, plain_low = low;
+    meaning(plain);
+    meaning(plain_low);
+    EXPECT_TRUE(torch::equal(FusedForward(low).output, FusedForward(plain_low).output));
+    Check(plain, what);
+    if (HasFatalFailure()) return;
+    const Outputs o = FusedForward(low);
+    const Gradients found = FusedBackward(BackwardOf(low, o)), expected = FusedBackward(BackwardOf(plain_low, o));
+    for (Gradient g : {kQuery, kScores, kParam}) EXPECT_TRUE(torch::equal(found[g], expected[g])) << kGradientNames[g];
+    for (Gradient g : {kKey, kValue}) {  // rows used twice sum
+      if (found[g].numel() == 0) continue;
+      const Tensor sum = RowsOfMemoryBackward(expected[g], g == kKey ? low.key : low.value, low.key_rows);
+      EXPECT_TRUE(torch::equal(found[g], sum)) << kGradientNames[g];
+    }
+  }
 
   // `c` in double; need_weights: weights and their gradient too.
   void Check(Call c, const std::string& what) {
@@ -306,6 +331,205 @@ TEST_P(Fused, EveryCell) {
         }
       }
   std::cout << cells << " cells\n";
+}
+
+// Each is checked as a call of its own by the rule.
+TEST_P(Fused, DropsTheWeightsThatTheComposedPathDrops) {
+  torch::manual_seed(4);
+  for (const cases::Shape& s : {kShapes[1], kTiles, kWide})
+    for (const NormaliserAndReadout& choice : Chosen()) {
+      AttentionArgs args;
+      Choose(args, choice, s.batch);
+      args.is_causal = choice.normaliser == "softmax";
+      args.query_offset = Number(3);
+      Call c = Base(GetParam(), s, false);
+      Apply(args, c);
+      c.dropout_p = 0.3;
+      c.return_lse = choice.normaliser == "softmax";
+      Check(c, choice.normaliser + ", " + choice.readout);
+      if (HasFatalFailure()) return;
+    }
+}
+
+TEST_P(Fused, SharesMemory) {
+  torch::manual_seed(5);
+  for (bool of_positions : {false, true})
+    for (int64_t queries : {2, 40}) {
+      const cases::Shape s = {4, 2, 1, queries, 70, 7, 5};
+      Call c = Base(GetParam(), s, false);
+      const auto memory = [&](Tensor& t) { t = t.narrow(0, 0, 3).contiguous(); };
+      if (c.key.defined()) memory(c.key);
+      memory(c.value);
+      c.key_rows = of_positions ? torch::randint(0, 3, {4, 70}, torch::kLong) : Ints({2, 0, 2, 1});
+      c.key_lengths = Ints({70, 64, 1, 0});
+      CheckAs(
+          c,
+          [&](Call& of) {
+            of.key_rows = Tensor();
+            const Tensor index = of_positions ? c.key_rows : c.key_rows.unsqueeze(1).expand({4, 70});
+            for (Tensor* t : {&of.key, &of.value})
+              if (t->defined()) *t = t->transpose(1, 2).index({index, torch::arange(70)}).transpose(1, 2).contiguous();
+          },
+          of_positions ? "rows of positions" : "rows");
+      if (HasFatalFailure()) return;
+    }
+}
+
+// What no query sees may be anything; a query that sees nothing, too.
+TEST_P(Fused, GarbageThatNobodySeesDoesNotMatter) {
+  torch::manual_seed(6);
+  for (int64_t queries : {3, 50}) {
+    const cases::Shape s = {2, 2, 1, queries, 80, 5, 3};
+    Call c = As(Base(GetParam(), s, true), torch::kFloat);
+    c.key_lengths = Ints({70, 0});
+    c.query_lengths = Ints({queries - 1, 2});
+    c.attn_mask = torch::ones({queries, 80}, torch::kBool);
+    c.attn_mask.select(1, 9).fill_(false);
+    c.attn_mask.select(0, 1).fill_(false);
+    c.return_lse = true;
+    Call garbage = c;
+    for (Tensor* t : {&garbage.query, &garbage.key, &garbage.value, &garbage.scores})
+      if (t->defined()) *t = t->clone();
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (Tensor* t : {&garbage.key, &garbage.value}) {
+      if (!t->defined()) continue;
+      t->select(0, 0).narrow(1, 70, 10).fill_(nan);
+      t->select(0, 1).fill_(nan);
+      t->select(2, 9).fill_(nan);
+    }
+    if (garbage.query.defined()) {
+      garbage.query.select(2, 1).fill_(nan);
+      garbage.query.select(0, 0).select(1, queries - 1).fill_(nan);
+      garbage.query.select(0, 1).fill_(nan);
+    } else {
+      garbage.scores.select(3, 9).fill_(nan);
+      garbage.scores.select(0, 1).fill_(nan);
+    }
+    const Outputs clean = FusedForward(c), found = FusedForward(garbage);
+    EXPECT_TRUE(torch::equal(found.output, clean.output));
+    EXPECT_TRUE(torch::equal(found.lse, clean.lse));
+    EXPECT_EQ(Largest(found.output.select(0, 1)), 0);
+    EXPECT_EQ(Largest(found.output.select(2, 1)), 0);
+    for (bool saved : {false, true}) {
+      BackwardCall b = BackwardOf(c, clean), of_garbage = BackwardOf(garbage, found);
+      if (saved) {
+        b.output = of_garbage.output = clean.output;
+        b.lse = of_garbage.lse = clean.lse;
+      }
+      const Gradients expected = FusedBackward(b), gradients = FusedBackward(of_garbage);
+      for (size_t g = 0; g < kGradients; g++) EXPECT_TRUE(torch::equal(gradients[g], expected[g])) << kGradientNames[g] << saved;
+    }
+  }
+}
+
+// Several tasks of a head, and of several heads: each adds up alone, and their sums in a fixed order.
+TEST_P(Fused, TheSameBitsOnAnyNumberOfThreads) {
+  torch::manual_seed(7);
+  for (const cases::Shape& s : {cases::Shape{1, 1, 1, 1300, 90, 5, 3}, cases::Shape{3, 4, 2, 30, 90, 5, 3}}) {
+    Call c = As(Base(GetParam(), s, false), torch::kFloat);
+    c.return_lse = true;
+    c.is_causal = true;
+    const int threads = at::get_num_threads();
+    std::vector<Outputs> outputs;
+    std::vector<Gradients> gradients;
+    for (int n : {1, 2, 3}) {
+      at::set_num_threads(n);
+      outputs.push_back(FusedForward(c));
+      BackwardCall b = BackwardOf(c, outputs.back());
+      b.output = outputs.back().output;
+      b.lse = outputs.back().lse;
+      gradients.push_back(FusedBackward(b));
+    }
+    at::set_num_threads(threads);
+    for (size_t i = 1; i < outputs.size(); i++) {
+      EXPECT_TRUE(torch::equal(outputs[0].output, outputs[i].output));
+      for (size_t g = 0; g < kGradients; g++) EXPECT_TRUE(torch::equal(gradients[0][g], gradients[i][g])) << kGradientNames[g];
+    }
+  }
+}
+
+// Vectors that lie apart, as those of (B, T, H, D) do, give the bits of contiguous ones.
+TEST_P(Fused, ReadsVectorsWhereTheyLie) {
+  torch::manual_seed(8);
+  for (int64_t queries : {2, 60}) {
+    const cases::Shape s = {2, 2, 2, queries, 70, 9, 6};
+    const Call c = As(Base(GetParam(), s, false), torch::kFloat);
+    Call apart = c;
+    for (Tensor* t : {&apart.query, &apart.key, &apart.value})
+      if (t->defined()) *t = t->transpose(1, 2).contiguous().transpose(1, 2);
+    if (apart.scores.defined()) apart.scores = apart.scores.transpose(2, 3).contiguous().transpose(2, 3);
+    EXPECT_TRUE(torch::equal(FusedForward(apart).output, FusedForward(c).output));
+    const Outputs o = FusedForward(c);
+    const Gradients expected = FusedBackward(BackwardOf(c, o)), found = FusedBackward(BackwardOf(apart, o));
+    for (size_t g = 0; g < kGradients; g++) EXPECT_TRUE(torch::equal(found[g], expected[g])) << kGradientNames[g];
+  }
+}
+
+TEST_P(Fused, PackedSequencesAreSequencesAlone) {
+  if (GetParam() == "given") return;  // which cannot be packed
+  torch::manual_seed(9);
+  const cases::Shape s = {1, 2, 1, 75, 150, 9, 6};
+  Call c = As(Base(GetParam(), s, true), torch::kFloat);
+  c.cu_seqlens_q = Ints({0, 3, 3, 63, 75});
+  c.cu_seqlens_k = Ints({0, 70, 71, 71, 150});
+  c.key_lengths = Ints({69, 1, 0, 79});
+  c.seed = Ints({4, 5, 6, 7});
+  c.dropout_p = 0.2;
+  c.return_lse = true;
+  c.window_left = 50;
+  const Outputs together = FusedForward(c);
+  BackwardCall b = BackwardOf(c, together);
+  b.output = together.output;
+  b.lse = together.lse;
+  const Gradients gradients = FusedBackward(b);
+  Tensor param;
+  for (int64_t i = 0; i < 4; i++) {
+    const auto part = [&](const Tensor& t, const Tensor& ends) {
+      return t.narrow(2, ends[i].item<int64_t>(), ends[i + 1].item<int64_t>() - ends[i].item<int64_t>());
+    };
+    Call one = c;
+    one.cu_seqlens_q = one.cu_seqlens_k = Tensor();
+    one.query = part(c.query, c.cu_seqlens_q);
+    one.key = part(c.key, c.cu_seqlens_k);
+    one.value = part(c.value, c.cu_seqlens_k);
+    one.key_lengths = c.key_lengths.narrow(0, i, 1);
+    one.seed = c.seed.narrow(0, i, 1);
+    const Outputs alone = FusedForward(one);
+    EXPECT_TRUE(torch::equal(part(together.output, c.cu_seqlens_q), alone.output)) << i;
+    EXPECT_TRUE(torch::equal(part(together.lse, c.cu_seqlens_q), alone.lse)) << i;
+    BackwardCall of_one = b;
+    of_one.call = one;
+    for (Tensor* t : {&of_one.grad_output, &of_one.grad_lse, &of_one.output, &of_one.lse}) *t = part(*t, c.cu_seqlens_q);
+    const Gradients expected = FusedBackward(of_one);
+    EXPECT_TRUE(torch::equal(part(gradients[kQuery], c.cu_seqlens_q), expected[kQuery])) << i;
+    EXPECT_TRUE(torch::equal(part(gradients[kKey], c.cu_seqlens_k), expected[kKey])) << i;
+    EXPECT_TRUE(torch::equal(part(gradients[kValue], c.cu_seqlens_k), expected[kValue])) << i;
+    if (expected[kParam].numel() > 0) param = param.defined() ? param + expected[kParam] : expected[kParam];
+  }
+  if (param.defined()) {
+    EXPECT_TRUE(torch::allclose(gradients[kParam], param, 1e-6, 1e-6));
+  }
+}
+
+// bfloat16 in and out, single precision between: off from double by roundings of the results alone, and by the output that the backward
+// pass reads where it is saved.
+TEST_P(Fused, BFloat16IsSinglePrecisionRounded) {
+  torch::manual_seed(10);
+  for (int64_t queries : {2, 60}) {
+    const cases::Shape s = {2, 2, 1, queries, 70, 9, 6};
+    Call low = As(Base(GetParam(), s, false), torch::kBFloat16), wide = As(low, torch::kFloat);
+    low.is_causal = wide.is_causal = true;
+    low.need_weights = wide.need_weights = true;
+    const Outputs found = FusedForward(low), expected = FusedForward(wide);
+    EXPECT_TRUE(torch::equal(found.output, expected.output.to(torch::kBFloat16)));
+    EXPECT_TRUE(torch::equal(found.weights, expected.weights.to(torch::kBFloat16)));
+    BackwardCall of_low = BackwardOf(low, found), of_wide = BackwardOf(wide, expected);
+    of_wide.grad_output = of_low.grad_output.to(torch::kFloat);
+    of_wide.grad_weights = of_low.grad_weights.to(torch::kFloat);
+    const Gradients rounded = FusedBackward(of_low), exact = FusedBackward(of_wide);
+    for (size_t g = 0; g < kGradients; g++)
+      EXPECT_TRUE(torch::equal(rounded[g], exact[g].to(rounded[g].scalar_type()))) << kGradientNames[g];
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Attention, Fused, ::testing::ValuesIn(Scores()), [](const auto& i) { return i.param; });
