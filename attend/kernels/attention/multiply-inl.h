@@ -80,7 +80,7 @@ HWY_INLINE void MultiplyRows(Left a, int64_t rows, const float* b, int64_t depth
 }
 
 // c (rows, 64), or its first `columns` rounded up to vectors, = or += a (rows, depth) times b (depth, 64).
-HWY_NOINLINE void Multiply(Left a, int64_t rows, const float* b, int64_t depth, int64_t columns, float* c, bool add) {
+inline HWY_NOINLINE void Multiply(Left a, int64_t rows, const float* b, int64_t depth, int64_t columns, float* c, bool add) {
   int64_t v = 0;
   const int64_t vectors = (columns + kLanes - 1) / kLanes;
   for (; v + kMultiplyVectors <= vectors; v += kMultiplyVectors)

@@ -41,14 +41,26 @@ HWY_INLINE V Exp2(V x) {
   return hn::IfThenZeroElse(small, hn::BitCast(df, hn::Add(hn::BitCast(di, p), bits)));
 }
 
+HWY_INLINE float LargestOf(V x) {
+#if HWY_TARGET == HWY_EMU128  // whose MaxOfLanes knows nothing below the least finite number
+  float lanes[kLanes];
+  hn::StoreU(x, df, lanes);
+  return *std::max_element(lanes, lanes + kLanes);
+#else
+  return hn::GetLane(hn::MaxOfLanes(df, x));
+#endif
+}
+
 HWY_INLINE float SumOf(V x) { return hn::GetLane(hn::SumOfLanes(df, x)); }
 
 // Lanes [v, v + kLanes) of 64 bits.
 HWY_INLINE hn::Mask<F> LanesOf(const uint8_t* bits, int64_t v) {
+  if constexpr (kLanes >= 8) return hn::LoadMaskBits(df, bits + v / 8);
+  uint8_t few[8] = {static_cast<uint8_t>(bits[v / 8] >> v % 8)};
 #if HWY_TARGET == HWY_SCALAR
-  return hn::FirstN(df, static_cast<size_t>(bits[v / 8] >> v % 8 & 1));
+  return hn::FirstN(df, static_cast<size_t>(few[0] & 1));
 #else
-  return hn::LoadMaskBits(df, bits + v / 8);
+  return hn::LoadMaskBits(df, few);
 #endif
 }
 
@@ -143,7 +155,7 @@ class Tile {
       other = hn::Or(other, hn::Ne(x, x));
       most = hn::Max(most, x);
     });
-    return hn::AllFalse(df, other) ? hn::GetLane(hn::MaxOfLanes(df, most)) : std::numeric_limits<float>::quiet_NaN();
+    return hn::AllFalse(df, other) ? LargestOf(most) : std::numeric_limits<float>::quiet_NaN();
   }
 
   // s -> 2^(s - most); returns the sum.

@@ -77,7 +77,7 @@ class Visibility {
   uint64_t Visible(const Row& row, int64_t query, int64_t panel) const {
     uint64_t bits = Bits(row.near, panel);
     if (!global_.empty()) bits |= global_[static_cast<size_t>(panel)] & Bits(row.may, panel);
-    if (bits && p_.mask.data) bits &= Masked(query, panel);
+    if (bits && masked()) bits &= Masked(query, panel);
     return bits;
   }
 
