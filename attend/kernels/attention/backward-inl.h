@@ -111,8 +111,8 @@ class BackwardPass {
       float *s = scores_.AtLeast(0) - column * kTileRows, *g = grads_.AtLeast(0) - column * kTileRows;
       Scores(span, s, g, seen);
       for (int64_t r = 0; r < tile_.rows; r++) {
-        tile_.Finish(span, r, s);
         if (p.normaliser == Normaliser::sigmoid) {
+          tile_.Finish(span, r, s);
           tile_.Sigmoids(r, column, column + width, tile_.seen[r], s);
         } else {
           const float lse = g_->lse[Place(r)];
@@ -121,7 +121,7 @@ class BackwardPass {
             tile_.Fill(r, column, column + width, 0, g);
             continue;
           }
-          tile_.Exponentials(r, column, column + width, lse * kLog2E, s);
+          tile_.FinishToExponentials(span, r, lse * kLog2E, s);
         }
         if (p.dropout > 0 || p.centers) {
           Through(span, r, s, g, s);

@@ -57,9 +57,8 @@ class ForwardPass {
       float* here = s - column * kTileRows;  // as if the whole row were there
       Scores(span, here, seen);
       for (int64_t r = 0; r < tile_.rows; r++) {
-        tile_.Finish(span, r, here);
         if (softmax) {
-          const float before = most[r], now = tile_.Most(r, column, column + width, here);
+          const float before = most[r], now = tile_.FinishToMost(span, r, here);
           most[r] = before > now ? before : now;
           if (most[r] == kHidden) {
             tile_.Fill(r, column, column + width, 0, here);
@@ -69,6 +68,7 @@ class ForwardPass {
           sum[r] = sum[r] * weight + tile_.Exponentials(r, column, column + width, most[r], here);
           if (weight != 1 && !first) ScaleSums(r, weight);
         } else {
+          tile_.Finish(span, r, here);
           tile_.Sigmoids(r, column, column + width, tile_.seen[r], here);
         }
         Read(span, r, here);

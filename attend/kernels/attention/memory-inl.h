@@ -135,7 +135,7 @@ class Memory {
       bool direct = false;
       for (int64_t j = 0; j < n; j++) {
         float* row = rows + j * p.dim;
-        if (!Load(p.key, first + j, p.dim, row, seen)) continue;
+        if (!Copy(p.key, first + j, p.dim, row, seen)) continue;
         if (p.score == Score::cosine) Unit(row, p.dim);
         if (p.score == Score::euclidean) squares_[static_cast<size_t>(at * kPanel + j)] = Square(row, p.dim);
         if (p.score == Score::additive) direct = direct || !WithinLimit(row, p.dim);
@@ -162,14 +162,17 @@ class Memory {
       }
     }
     float* rows = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
-    for (int64_t j = 0; j < n; j++) Load(p.value, first + j, p.value_dim, rows + j * p.value_dim, seen);
     if (backward_) {
+      for (int64_t j = 0; j < n; j++) Copy(p.value, first + j, p.value_dim, rows + j * p.value_dim, seen);
       float* across = values_.AtLeast(0) + at * p.value_dim * kPanel;
       if (n < kPanel)
         for (int64_t d = 0; d < p.value_dim; d++) std::fill(across + d * kPanel + n, across + (d + 1) * kPanel, 0.0f);
       LayOut({rows, p.value_dim, 1}, n, 0, p.value_dim, kPanel, across);
     } else {
-      for (int64_t j = 0; j < kPanel; j++) Along(values_, rows + j * p.value_dim, j < n, p.value_dim, at * kPanel + j);
+      for (int64_t j = 0; j < kPanel; j++) {
+        const float* row = j < n ? Load(p.value, first + j, p.value_dim, rows, seen) : nullptr;
+        Along(values_, row, row != nullptr, p.value_dim, at * kPanel + j);
+      }
     }
   }
 
@@ -208,15 +211,29 @@ class Memory {
   bool Direct(int64_t panel) const { return direct_[static_cast<size_t>(panel - panels_.begin)]; }
 
  private:
-  // False for a row of zeros, because nobody sees it.
+  // Key or value j in single precision, where it lies or in `buffer`; null where it counts as zeros, because nobody sees it.
   template <class Seen>
-  bool Load(const Vectors& from, int64_t j, int64_t n, float* row, const Seen& seen) {
-    if (j < sequence_->seen) {
-      LoadRow(At(from, KeyRow(*problem_, *sequence_, j), head_, sequence_->key_start + j), from.type, n, row);
-      if (Finite(row, n) || seen(j)) return true;
+  const float* Load(const Vectors& from, int64_t j, int64_t n, float* buffer, const Seen& seen) {
+    if (j >= sequence_->seen) return nullptr;
+    const char* at = At(from, KeyRow(*problem_, *sequence_, j), head_, sequence_->key_start + j);
+    const auto* row = reinterpret_cast<const float*>(at);
+    if (from.type != Element::float32) {
+      LoadRow(at, from.type, n, buffer);
+      row = buffer;
     }
-    std::fill_n(row, n, 0.0f);
-    return false;
+    return Finite(row, n) || seen(j) ? row : nullptr;
+  }
+
+  // The same as a copy.
+  template <class Seen>
+  bool Copy(const Vectors& from, int64_t j, int64_t n, float* to, const Seen& seen) {
+    const float* row = Load(from, j, n, to, seen);
+    if (!row) {
+      std::fill_n(to, n, 0.0f);
+    } else if (row != to) {
+      std::memcpy(to, row, static_cast<size_t>(n) * sizeof(float));
+    }
+    return row != nullptr;
   }
 
   void Along(Storage& to, const float* row, bool there, int64_t n, int64_t place) {

@@ -74,7 +74,7 @@ class Additive {
       a_[t] = A(static_cast<int64_t>(t));
       offset_[t] = index[t] * kPanel;
     }
-    constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
+    constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 3 : 2;
     int64_t r = 0;
     for (; r + kRows <= rows; r += kRows) Panel<kRows>(b + r * pairs(), keys, s + r * kPanel);
     for (; r < rows; r++) Panel<1>(b + r * pairs(), keys, s + r * kPanel);
@@ -97,7 +97,7 @@ class Additive {
 
   template <int kRows>
   void Panel(const float* b, const float* keys, float* s) const {
-    constexpr int kColumns = 2;
+    constexpr int kColumns = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
     constexpr int64_t kStep = kColumns * kLanes;
     for (int64_t c = 0; c < kPanel; c += kStep) {
       V sum[kRows][kColumns];

@@ -119,6 +119,30 @@ class Tile {
 
   // Raw scores of a row become s in units of log e / log 2 (softmax, sigmoid) or 1, with scale and bias; what is hidden is -inf.
   void Finish(const Span& span, int64_t r, float* s) const {
+    FinishWith(span, r, s, [](V x) HWY_ATTR { return x; });
+  }
+
+  // The same, and the largest of them.
+  float FinishToMost(const Span& span, int64_t r, float* s) const {
+    V most = hn::Set(df, kHidden);
+    auto other = hn::FirstN(df, 0);  // what is not a number
+    FinishWith(span, r, s, [&](V x) HWY_ATTR {
+      other = hn::Or(other, hn::Ne(x, x));
+      most = hn::Max(most, x);
+      return x;
+    });
+    return hn::AllFalse(df, other) ? LargestOf(most) : std::numeric_limits<float>::quiet_NaN();
+  }
+
+  // The same, as 2^(s - subtract).
+  void FinishToExponentials(const Span& span, int64_t r, float subtract, float* s) const {
+    const V minus = hn::Set(df, subtract);
+    FinishWith(span, r, s, [=](V x) HWY_ATTR { return Exp2(hn::Sub(x, minus)); });
+  }
+
+  // f(x) of each vector in its place.
+  template <class Function>
+  HWY_INLINE void FinishWith(const Span& span, int64_t r, float* s, const Function& f) const {
     const Problem& p = *problem;
     const V factor = hn::Set(df, unit * scale), hidden = hn::Set(df, kHidden);
     for (int64_t panel = span.begin; panel < span.end; panel++) {
@@ -142,7 +166,7 @@ class Tile {
         x = hn::Mul(x, factor);
         if (p.bias.data) x = hn::MulAdd(hn::Set(df, unit), hn::Load(df, bias + v), x);
         if (!whole) x = hn::IfThenElse(LanesOf(bits, v), x, hidden);
-        hn::StoreU(x, df, row + v);
+        hn::StoreU(f(x), df, row + v);
       }
     }
   }
