@@ -10,6 +10,12 @@ namespace {
 
 std::optional<c10::SymInt> Symbolic(std::optional<int64_t> x) { return x ? std::optional<c10::SymInt>(*x) : std::nullopt; }
 
+AttentionResult Result(Outputs&& o) {
+  return {std::move(o.output), std::move(o.weights), std::move(o.lse), std::move(o.sample), std::move(o.sample_logp)};
+}
+
+}  // namespace
+
 Call MakeCall(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionArgs& a) {
   Call c;
   c.query = query;
@@ -46,12 +52,6 @@ Call MakeCall(const at::Tensor& query, const at::Tensor& key, const at::Tensor& 
   c.return_sample = a.return_sample;
   return c;
 }
-
-AttentionResult Result(Outputs&& o) {
-  return {std::move(o.output), std::move(o.weights), std::move(o.lse), std::move(o.sample), std::move(o.sample_logp)};
-}
-
-}  // namespace
 
 AttentionResult attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionArgs& args) {
   return Result(Dispatch(MakeCall(query, key, value, args)));

@@ -3,6 +3,7 @@
 #include <ATen/core/dispatch/OperatorEntry.h>
 #include <ATen/core/stack.h>
 
+#include "attend/ops/attention.h"
 #include "attend/ops/call.h"
 
 namespace attend::ops {
@@ -14,6 +15,9 @@ void AttentionAutograd(const c10::OperatorHandle& op, torch::jit::Stack* stack);
 void AttentionBackwardAutograd(const c10::OperatorHandle& op, torch::jit::Stack* stack);
 void AttentionAutocastCpu(const c10::OperatorHandle& op, torch::jit::Stack* stack);
 void AttentionAutocastCuda(const c10::OperatorHandle& op, torch::jit::Stack* stack);
+
+// The operator's arguments.
+Call MakeCall(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionArgs& args);
 
 // Calls through torch's dispatcher.
 Outputs Dispatch(const Call& call);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -511,6 +512,49 @@ TEST_P(Attention, LargeQueriesAndKeys) {
       Check(one, 5);
       if (HasFatalFailure()) return;
     }
+  }
+}
+
+// Prepared keys give the bits of the keys themselves, forward and backward; those out of range are read anew.
+TEST_P(Attention, PreparedKeys) {
+  for (float spread : {1.0f, 40.0f}) {
+    Case c;
+    c.score = Score::additive;
+    c.queries = 2;
+    c.keys = 70;
+    c.dim = 33;
+    c.spread = spread;
+    const Inputs x = MakeInputs(c, 11);
+    Call call(c, x);
+    Floats prepared(call.key.size(), 7), outputs[2], gradients[2];
+    Prepare(call.p.key, c.batch, c.kv_heads, c.keys, c.dim, prepared.data(), Serial);
+    const auto beyond = std::count_if(prepared.begin(), prepared.end(), [](float e) { return e != e; });
+    EXPECT_EQ(beyond > 0, spread > 30);
+    const Floats grad = Float(Doubles(static_cast<size_t>(c.batch * c.heads * c.queries * c.value_dim), 1));
+    for (int i : {0, 1}) {
+      if (i == 1) {
+        call.p.prepared = call.p.key;
+        call.p.prepared.data = prepared.data();
+      }
+      outputs[i].resize(grad.size());
+      gradients[i].resize(call.query.size());
+      Outputs out;
+      out.output = {outputs[i].data(), Element::float32, c.heads * c.queries * c.value_dim, c.queries * c.value_dim, c.value_dim};
+      Forward(call.p, out, Serial);
+      Gradients g;
+      g.output_grad = {grad.data(), Element::float32, out.output.batch, out.output.head, out.output.position};
+      g.query = {gradients[i].data(), Element::float32, call.p.query.batch, call.p.query.head, call.p.query.position};
+      Backward(call.p, g, Serial);
+    }
+    EXPECT_EQ(outputs[0], outputs[1]);
+    EXPECT_EQ(gradients[0], gradients[1]);
+    // What is read is what was prepared: another first number of a key in range changes the result.
+    if (spread > 30) continue;
+    prepared[0] *= 2;
+    Outputs out;
+    out.output = {outputs[1].data(), Element::float32, c.heads * c.queries * c.value_dim, c.queries * c.value_dim, c.value_dim};
+    Forward(call.p, out, Serial);
+    EXPECT_NE(outputs[0], outputs[1]);
   }
 }
 

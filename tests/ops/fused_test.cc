@@ -8,6 +8,7 @@
 
 #include "attend/ops/composed.h"
 #include "attend/ops/memory.h"
+#include "attend/ops/operators.h"
 #include "tests/ops/cases.h"
 
 // The fused kernels against the composed path in double. Rule: the error of a result is at most twice, of a gradient three times, that of
@@ -22,33 +23,12 @@ using namespace cases;
 constexpr double kEps = 0x1p-24;     // a rounding of single precision
 constexpr double kSmallest = 1e-32;  // weights below 2^-126 are 0 or that
 
-// The call on tensors of `type`. Everything is drawn so that it is exact in single precision (or `drawn`).
+// The call on tensors of `type`; all are drawn so that they are exact in single precision.
 Call As(const Call& c, at::ScalarType type) {
   Call out = c;
   for (Tensor* t : {&out.query, &out.key, &out.value, &out.param, &out.scores, &out.attn_bias, &out.centers})
     if (t->defined()) *t = t->to(type);
   return out;
-}
-
-void Apply(const AttentionArgs& a, Call& c) {
-  c.attn_mask = a.attn_mask;
-  c.attn_bias = a.attn_bias;
-  c.key_lengths = a.key_lengths;
-  c.query_lengths = a.query_lengths;
-  c.query_offset = a.query_offset;
-  c.is_causal = a.is_causal;
-  const auto symbolic = [](std::optional<int64_t> x) { return x ? std::optional<c10::SymInt>(*x) : std::nullopt; };
-  c.window_left = symbolic(a.window_left);
-  c.window_right = symbolic(a.window_right);
-  c.block_size = symbolic(a.block_size);
-  c.look_back = symbolic(a.look_back);
-  c.global_keys = a.global_keys;
-  c.centers = a.centers;
-  c.half_width = a.half_width;
-  c.normaliser = a.normaliser;
-  c.readout = a.readout;
-  c.temperature = a.temperature;
-  c.seed = a.seed;
 }
 
 // What computing a score may be off by, in roundings: its terms' absolute values, the bias, and the logarithm that softmax subtracts.
@@ -279,23 +259,20 @@ class Fused : public ::testing::TestWithParam<std::string> {
     }
   }
 
-  static Call Base(const std::string& score, const cases::Shape& s, bool head_vectors) {
+  static Call Base(const std::string& score, const cases::Shape& s, bool head_vectors, AttentionArgs args = {}) {
     const auto draw = [](std::vector<int64_t> sizes) { return torch::randn(sizes).to(torch::kDouble); };
-    Call c;
-    c.score = score;
-    c.normaliser = "softmax";
-    c.readout = "soft";
-    c.temperature = 1;
+    Tensor query, key;
+    args.score = score;
     if (score == "given") {
-      c.scores = draw({s.batch, s.heads, s.queries, s.keys});
+      args.scores = draw({s.batch, s.heads, s.queries, s.keys});
     } else {
-      c.query = draw({s.batch, s.heads, s.queries, s.dim});
-      c.key = draw({s.batch, s.kv_heads, s.keys, s.dim});
-      c.param = Parameter(score, s.heads, s.dim, head_vectors);
-      if (c.param.defined()) c.param = c.param.to(torch::kFloat).to(torch::kDouble);
+      query = draw({s.batch, s.heads, s.queries, s.dim});
+      key = draw({s.batch, s.kv_heads, s.keys, s.dim});
+      args.param = Parameter(score, s.heads, s.dim, head_vectors);
     }
-    c.value = draw({s.batch, s.kv_heads, s.keys, s.value_dim});
-    return c;
+    for (Tensor* t : {&args.param, &args.attn_bias, &args.centers})
+      if (t->defined()) *t = t->to(torch::kFloat).to(torch::kDouble);
+    return MakeCall(query, key, draw({s.batch, s.kv_heads, s.keys, s.value_dim}), args);
   }
 };
 
@@ -316,10 +293,7 @@ TEST_P(Fused, EveryCell) {
         masks.apply(args, s);
         if (args.centers.defined() && choice.readout != "soft") continue;
         Choose(args, choice, s.batch);
-        Call c = Base(GetParam(), s, s.heads % 2 == 0);
-        Apply(args, c);
-        for (Tensor* t : {&c.attn_bias, &c.centers})
-          if (t->defined()) *t = t->to(torch::kFloat).to(torch::kDouble);
+        Call c = Base(GetParam(), s, s.heads % 2 == 0, args);
         c.return_sample = choice.readout != "soft";
         c.return_lse = choice.normaliser == "softmax";
         for (bool weights : {false, true}) {
@@ -342,8 +316,7 @@ TEST_P(Fused, DropsTheWeightsThatTheComposedPathDrops) {
       Choose(args, choice, s.batch);
       args.is_causal = choice.normaliser == "softmax";
       args.query_offset = Number(3);
-      Call c = Base(GetParam(), s, false);
-      Apply(args, c);
+      Call c = Base(GetParam(), s, false, args);
       c.dropout_p = 0.3;
       c.return_lse = choice.normaliser == "softmax";
       Check(c, choice.normaliser + ", " + choice.readout);

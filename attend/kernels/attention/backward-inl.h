@@ -84,17 +84,11 @@ class BackwardPass {
       }
       sum_[r] = square_sum_[r] = center_[r] = 0;
     }
-    if (p.score == Score::additive) {
-      query_sums_.AtLeast(kTileRows * KeyWidth(p));
-      std::fill_n(query_sums_.AtLeast(0), kTileRows * KeyWidth(p), 0.0f);
-    } else {
-      const int64_t size = kTileRows * KeyWidth(p);
-      query_sums_.AtLeast(size + kPanel);
-    }
-    if (few_) {
-      if (p.score != Score::additive) std::fill_n(query_sums_.AtLeast(0), kTileRows * KeyWidth(p), 0.0f);
-    } else if (p.score != Score::additive) {
-      const int64_t size = kTileRows * KeyWidth(p);
+    const int64_t size = kTileRows * KeyWidth(p);
+    float* query_sums = query_sums_.AtLeast(size + kPanel);
+    if (few_ || p.score == Score::additive) {
+      std::fill_n(query_sums, size, 0.0f);
+    } else {  // of products: the first product writes the sums
       float* scaled = scaled_queries_.AtLeast(size + kPanel);
       const float* queries = tile_.queries();
       const float factor = GradientFactor(p, tile_.scale);
@@ -194,14 +188,13 @@ class BackwardPass {
   void Whole(const Seen& seen) {
     const Problem& p = *tile_.problem;
     float *s = scores_.AtLeast(0), *g = grads_.AtLeast(0), *read = read_.AtLeast(0);
-    for (const Span& span : tile_.plan.spans) {
-      Scores(span, s, g, seen);
-    }
+    for (const Span& span : tile_.plan.spans) Scores(span, s, g, seen);
     for (int64_t r = 0; r < tile_.rows; r++) {
       for (const Span& span : tile_.plan.spans) tile_.Finish(span, r, s);
       const float lse = tile_.Normalise(r, s);
       tile_.ForRow(r, 0, tile_.plan.width, [&](int64_t at) HWY_ATTR { hn::StoreU(hn::LoadU(df, s + at), df, read + at); });
-      if (p.centers) ForwardPass::Multiply(tile_, r, read);
+      if (p.centers)
+        for (const Span& span : tile_.plan.spans) ForwardPass::MultiplyByGaussian(tile_, span, r, read);
       WeightGradients(r, read, g);
       if (p.centers) ThroughGaussian(r, s, g);
       const bool has_lse = p.normaliser == Normaliser::softmax && g_->lse_grad && lse != kHidden;
@@ -213,12 +206,11 @@ class BackwardPass {
   // g: the gradient of what is read -> that of the weights; weights (after the Gaussian) -> what is read, with dropout.
   void WeightGradients(int64_t r, float* weights, float* g) {
     const Problem& p = *tile_.problem;
-    if (p.dropout > 0)
-      for (const Span& span : tile_.plan.spans)
-        Factors(span, r, [&](int64_t column, const float* keep, const float*, const float*) HWY_ATTR {
-          float* grad = Tile::Row(g, column, r);
-          for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, grad + v), hn::LoadU(df, keep + v)), df, grad + v);
-        });
+    if (p.dropout > 0) {
+      keep_.AtLeast(tile_.plan.width);
+      for (const Span& span : tile_.plan.spans) tile_.Dropout(span, r, keep_.AtLeast(0) + span.column);
+      DropRow(r, g);
+    }
     ForwardPass::Choice choice;
     float logp_grad = 0;
     if (p.readout != Readout::soft) {
@@ -237,12 +229,12 @@ class BackwardPass {
     }
     if (choice.key >= 0) g[choice.at] += logp_grad;
     if (g_->weights_grad.data) AddWeightsGrad(r, g);
-    if (p.dropout > 0)
-      for (const Span& span : tile_.plan.spans)
-        Factors(span, r, [&](int64_t column, const float* keep, const float*, const float*) HWY_ATTR {
-          float* w = Tile::Row(weights, column, r);
-          for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::LoadU(df, keep + v)), df, w + v);
-        });
+    if (p.dropout > 0) DropRow(r, weights);
+  }
+
+  // A row times its factors of dropout, keep_.
+  void DropRow(int64_t r, float* row) {
+    tile_.ForPanels([&](int64_t, int64_t column) { MultiplyPanel(keep_.AtLeast(0) + column, Tile::Row(row, column, r)); });
   }
 
   // The position that the forward pass chose.

@@ -71,7 +71,8 @@ class ForwardPass {
           tile_.Finish(span, r, here);
           tile_.Sigmoids(r, column, column + width, tile_.seen[r], here);
         }
-        Read(span, r, here);
+        if (p.centers) MultiplyByGaussian(tile_, span, r, here);
+        if (p.dropout > 0) Drop(span, r, here);
       }
       AddValues(span, here, first);
       first = false;
@@ -93,7 +94,8 @@ class ForwardPass {
       for (const Span& span : tile_.plan.spans) tile_.Finish(span, r, s);
       const float lse = tile_.Normalise(r, s);
       if (out.lse) out.lse[Place(out, r)] = lse;
-      if (p.centers) Multiply(tile_, r, s);
+      if (p.centers)
+        for (const Span& span : tile_.plan.spans) MultiplyByGaussian(tile_, span, r, s);
       if (out.weights.data) StoreWeights(out, r, s);
       if (p.readout != Readout::soft) {
         const Choice choice = Choose(tile_, r, s);
@@ -160,36 +162,21 @@ class ForwardPass {
     tile.Scale(r, 0, tile.plan.width, 1 / sum, weights);
   }
 
-  // weights times the Gaussian of their centre.
-  static void Multiply(Tile& tile, int64_t r, float* weights) {
-    tile.ForPanels([&](int64_t panel, int64_t column) HWY_ATTR {
+  // A span's weights times the Gaussian of their centre.
+  static void MultiplyByGaussian(const Tile& tile, const Span& span, int64_t r, float* weights) {
+    for (int64_t panel = span.begin; panel < span.end; panel++) {
       HWY_ALIGN float factors[kPanel], distance[kPanel];
       tile.Gaussian(panel, r, factors, distance);
-      float* w = Tile::Row(weights, column, r);
-      for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::Load(df, factors + v)), df, w + v);
-    });
+      MultiplyPanel(factors, Tile::Row(weights, Tile::Column(span, panel), r));
+    }
   }
 
  private:
-  void Read(const Span& span, int64_t r, float* s) {
-    if (tile_.problem->centers) {
-      for (int64_t panel = span.begin; panel < span.end; panel++) {
-        HWY_ALIGN float factors[kPanel], distance[kPanel];
-        tile_.Gaussian(panel, r, factors, distance);
-        float* w = Tile::Row(s, Tile::Column(span, panel), r);
-        for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::Load(df, factors + v)), df, w + v);
-      }
-    }
-    if (tile_.problem->dropout > 0) Drop(span, r, s);
-  }
-
   void Drop(const Span& span, int64_t r, float* s) {
     float* keep = keep_.AtLeast((span.end - span.begin) * kPanel);
     tile_.Dropout(span, r, keep);
-    for (int64_t panel = span.begin; panel < span.end; panel++, keep += kPanel) {
-      float* w = Tile::Row(s, Tile::Column(span, panel), r);
-      for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, w + v), hn::LoadU(df, keep + v)), df, w + v);
-    }
+    for (int64_t panel = span.begin; panel < span.end; panel++, keep += kPanel)
+      MultiplyPanel(keep, Tile::Row(s, Tile::Column(span, panel), r));
   }
 
   template <class Seen>
@@ -211,9 +198,9 @@ class ForwardPass {
     }
     for (int64_t d = 0; d < p.value_dim; d += kPanel)
       for (int64_t panel = span.begin; panel < span.end; panel++)
-        fused::Multiply({Tile::Row(s, Tile::Column(span, panel), 0), kPanel, 1}, tile_.rows, memory_.ValuesAlong(d, panel),
-                        std::min(kPanel, tile_.sequence->seen - panel * kPanel), std::min(kPanel, p.value_dim - d),
-                        sums_.AtLeast(0) + d * kTileRows, !first || panel > span.begin);
+        Multiply({Tile::Row(s, Tile::Column(span, panel), 0), kPanel, 1}, tile_.rows, memory_.ValuesAlong(d, panel),
+                 std::min(kPanel, tile_.sequence->seen - panel * kPanel), std::min(kPanel, p.value_dim - d),
+                 sums_.AtLeast(0) + d * kTileRows, !first || panel > span.begin);
   }
 
   void ScaleSums(int64_t r, float factor) {

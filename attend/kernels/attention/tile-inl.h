@@ -53,6 +53,26 @@ HWY_INLINE float LargestOf(V x) {
 
 HWY_INLINE float SumOf(V x) { return hn::GetLane(hn::SumOfLanes(df, x)); }
 
+// The largest of what it was shown; NaN where one was.
+class Largest {
+ public:
+  HWY_INLINE Largest() : most_(hn::Set(df, kHidden)), other_(hn::FirstN(df, 0)) {}
+  HWY_INLINE void Add(V x) {
+    other_ = hn::Or(other_, hn::Ne(x, x));
+    most_ = hn::Max(most_, x);
+  }
+  HWY_INLINE float Get() const { return hn::AllFalse(df, other_) ? LargestOf(most_) : std::numeric_limits<float>::quiet_NaN(); }
+
+ private:
+  V most_;
+  hn::Mask<F> other_;
+};
+
+// 64 numbers times 64 others, in place.
+HWY_INLINE void MultiplyPanel(const float* by, float* row) {
+  for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, row + v), hn::LoadU(df, by + v)), df, row + v);
+}
+
 // Lanes [v, v + kLanes) of 64 bits.
 HWY_INLINE hn::Mask<F> LanesOf(const uint8_t* bits, int64_t v) {
   if constexpr (kLanes >= 8) return hn::LoadMaskBits(df, bits + v / 8);
@@ -124,14 +144,12 @@ class Tile {
 
   // The same, and the largest of them.
   float FinishToMost(const Span& span, int64_t r, float* s) const {
-    V most = hn::Set(df, kHidden);
-    auto other = hn::FirstN(df, 0);  // what is not a number
+    Largest most;
     FinishWith(span, r, s, [&](V x) HWY_ATTR {
-      other = hn::Or(other, hn::Ne(x, x));
-      most = hn::Max(most, x);
+      most.Add(x);
       return x;
     });
-    return hn::AllFalse(df, other) ? LargestOf(most) : std::numeric_limits<float>::quiet_NaN();
+    return most.Get();
   }
 
   // The same, as 2^(s - subtract).
@@ -172,14 +190,9 @@ class Tile {
   }
 
   float Most(int64_t r, int64_t from, int64_t to, const float* s) const {
-    V most = hn::Set(df, kHidden);
-    auto other = hn::FirstN(df, 0);  // what is not a number
-    ForRow(r, from, to, [&](int64_t at) HWY_ATTR {
-      const V x = hn::LoadU(df, s + at);
-      other = hn::Or(other, hn::Ne(x, x));
-      most = hn::Max(most, x);
-    });
-    return hn::AllFalse(df, other) ? LargestOf(most) : std::numeric_limits<float>::quiet_NaN();
+    Largest most;
+    ForRow(r, from, to, [&](int64_t at) HWY_ATTR { most.Add(hn::LoadU(df, s + at)); });
+    return most.Get();
   }
 
   // s -> 2^(s - most); returns the sum.
