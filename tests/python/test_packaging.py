@@ -139,5 +139,5 @@ def test_what_is_installed_passes_the_tests(unpacked, tmp_path):
     where = "import attend; print(attend.__file__, [line for line in open('/proc/self/maps') if line.endswith('libhwy.so.1\\n')])"
     found = subprocess.run([sys.executable, "-c", where], check=True, env=environment, cwd=tmp_path, capture_output=True, text=True).stdout
     assert found.startswith(str(tmp_path)) and f"{tmp_path}/attend/libhwy.so.1" in found
-    tests = [SOURCE / "tests/python" / name for name in ("test_attention.py", "test_nn.py")]
+    tests = [SOURCE / "tests/python" / name for name in ("test_attention.py", "test_nn.py", "test_multihead_attention.py")]
     subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], check=True, env=environment, cwd=tmp_path)
