@@ -1,6 +1,7 @@
 #include <iostream>
 
 #include "attend/cli/command.h"
+#include "attend/cli/path.h"
 #include "attend/config/names.h"
 #include "attend/config/options.h"
 #include "attend/spec/mechanisms.h"
@@ -43,14 +44,16 @@ std::string MechanismsPage() {
       "each: examples/sentences/mechanisms.py.\n";
   for (const spec::MechanismList& list : spec::Mechanisms()) {
     page += "\n## " + std::string(list.name) + "\n\n`" + std::string(list.field) + "`: " + std::string(list.question) +
-            ".\n\n| name | formula | parameters | source | goes with |\n|---|---|---|---|---|\n";
+            ".\n\n| name | formula | parameters | source | goes with | path |\n|---|---|---|---|---|---|\n";
     for (const spec::Mechanism& m : list.mechanisms)
       page += "| " + Cell(m.name, "`") + " | " + Cell(m.formula, "`") + " | " + Cell(m.parameters) + " | " + Cell(m.source) + " | " +
-              Cell(spec::Partners({list.name, m.name})) + " |\n";
+              Cell(spec::Partners({list.name, m.name})) + " | " + Cell(PathOf(list.name, m.name)) + " |\n";
   }
   page += "\n## Which combinations are legal\n\nEvery combination, provided:\n\n";
   for (const spec::Rule& rule : spec::Rules()) page += "- " + std::string(rule.expected) + ": " + std::string(rule.reason) + "\n";
-  return page + "\n## Path\n\nEvery mechanism is " + std::string(spec::kPath) + ": by its formula in attend/ops or attend/nn.\n";
+  return page +
+         "\n## Path\n\nFused: by one pass of attend/kernels, in float and bfloat16, without an array of all pairs; forward and backward. "
+         "Composed: by its formula on torch's operations, in attend/ops or attend/nn. `attend.explain` says which path a call takes.\n";
 }
 
 struct Page {

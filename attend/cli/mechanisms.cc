@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "attend/cli/command.h"
+#include "attend/cli/path.h"
 #include "attend/spec/mechanisms.h"
 #include "attend/spec/validate.h"
 
@@ -21,7 +22,7 @@ nlohmann::ordered_json AsJson() {
                             {"source", m.source},
                             {"parameters", m.parameters},
                             {"conflicts", conflicts},
-                            {"path", spec::kPath}});
+                            {"path", PathOf(list.name, m.name)}});
     }
     lists.push_back({{"list", list.name}, {"field", list.field}, {"question", list.question}, {"mechanisms", mechanisms}});
   }
@@ -47,7 +48,7 @@ int mechanisms(Arguments arguments) {
       if (!m.parameters.empty()) std::cout << std::string(16, ' ') << "parameters: " << m.parameters << "\n";
       std::cout << std::string(16, ' ') << "source: " << m.source << "\n";
       std::cout << std::string(16, ' ') << "goes with: " << spec::Partners({list.name, m.name}) << "\n";
-      std::cout << std::string(16, ' ') << "path: " << spec::kPath << "\n";
+      std::cout << std::string(16, ' ') << "path: " << PathOf(list.name, m.name) << "\n";
     }
     std::cout << "\n";
   }

@@ -2,6 +2,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "attend/ops/check.h"
+#include "attend/ops/fused.h"
 #include "attend/ops/operators.h"
 
 namespace attend::ops {
@@ -28,13 +29,17 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
                                const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const Call& call) {
     const at::AutoDispatchBelowADInplaceOrView below;
     Call run = call;
-    // What the backward pass of the composed path reads.
-    run.need_weights = !call.cu_seqlens_q.defined();
+    // What the backward pass reads: all weights where it is composed, two numbers a query where it is fused.
+    const bool fused = NotFused(call, Check(call)).empty(), streams = fused && call.normaliser == "softmax";
+    run.need_weights = call.need_weights || (!fused && !call.cu_seqlens_q.defined());
+    run.return_lse = call.return_lse || streams;
     run.return_sample = Chooses(call);
     const Outputs o = Dispatch(run);
 
     variable_list saved = call.Tensors();
-    saved.push_back(OrNothing(o.weights, run.need_weights));
+    saved.push_back(OrNothing(o.output, streams));
+    saved.push_back(OrNothing(o.weights, run.need_weights && !fused));
+    saved.push_back(OrNothing(o.lse, streams));
     saved.push_back(OrNothing(o.sample, run.return_sample));
     ctx->save_for_backward(std::move(saved));
     ctx->saved_data["scalars"] = c10::ivalue::Tuple::create(call.Scalars());
@@ -42,13 +47,14 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
 
     const auto none = [&](const Tensor& t) { return at::empty({0}, t.options()); };
     const Tensor weights = call.need_weights || !run.need_weights ? o.weights : none(o.weights);
+    const Tensor lse = call.return_lse || !run.return_lse ? o.lse : none(o.lse);
     const Tensor sample = call.return_sample ? o.sample : none(o.sample), logp = call.return_sample ? o.sample_logp : none(o.sample_logp);
     variable_list fixed = {sample};
     if (!call.return_sample) fixed.push_back(logp);
     if (!call.need_weights) fixed.push_back(weights);
-    if (!call.return_lse) fixed.push_back(o.lse);
+    if (!call.return_lse) fixed.push_back(lse);
     ctx->mark_non_differentiable(fixed);
-    return {o.output, weights, o.lse, sample, logp};
+    return {o.output, weights, lse, sample, logp};
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
@@ -56,10 +62,10 @@ struct AttentionFunction : torch::autograd::Function<AttentionFunction> {
     if (!grads[0].defined() && !grads[1].defined() && !grads[2].defined() && !grads[4].defined()) return out;
     variable_list saved = ctx->get_saved_variables();
     BackwardCall b;
-    b.sample = saved.back();
-    saved.pop_back();
-    b.weights = saved.back();
-    saved.pop_back();
+    for (Tensor* t : {&b.sample, &b.lse, &b.weights, &b.output}) {
+      *t = saved.back();
+      saved.pop_back();
+    }
     b.call.SetTensors(saved);
     b.call.SetScalars(ctx->saved_data["scalars"].toTupleRef().elements().vec());
     b.grad_output = grads[0];

@@ -4,19 +4,22 @@
 
 #include "attend/ops/check.h"
 #include "attend/ops/composed.h"
+#include "attend/ops/fused.h"
 #include "attend/ops/path.h"
 
 namespace attend::ops {
 namespace {
 
+bool Fused(const Call& call) { return NotFused(call, Check(call)).empty(); }
+
 void Attention(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   const Call call = PopCall(*stack);
-  Push(*stack, ComposedForward(call));
+  Push(*stack, Fused(call) ? FusedForward(call) : ComposedForward(call));
 }
 
 void AttentionBackward(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   const BackwardCall backward = PopBackwardCall(*stack);
-  Push(*stack, ComposedBackward(backward));
+  Push(*stack, Fused(backward.call) ? FusedBackward(backward) : ComposedBackward(backward));
 }
 
 void Explain(const c10::OperatorHandle&, torch::jit::Stack* stack) {

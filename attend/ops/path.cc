@@ -2,12 +2,15 @@
 
 #include <sstream>
 
+#include "attend/ops/fused.h"
+
 namespace attend::ops {
 
 std::string Path(const Call& call, const Shape& shape) {
+  if (const std::string reason = NotFused(call, shape); !reason.empty()) return "composed: " + reason;
   std::ostringstream out;
-  out << "composed: there is no fused kernel for " << (shape.score ? "score " + call.score : "given scores") << ", " << shape.dtype
-      << " on " << call.value.device().type();
+  out << "fused: " << (shape.score ? "score " + call.score : "given scores") << ", " << shape.dtype << " on "
+      << call.value.device().type();
   return out.str();
 }
 

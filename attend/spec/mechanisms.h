@@ -53,9 +53,6 @@ struct MechanismList {
   std::span<const Mechanism> mechanisms;
 };
 
-// How mechanisms are computed, on each device: by their composed formulas (attend/ops, attend/nn).
-inline constexpr std::string_view kPath = "composed on cpu and cuda";
-
 // Every list, in the order in which the docs print them.
 std::span<const MechanismList> Mechanisms();
 
