@@ -73,7 +73,7 @@ void Restrict(const spec::PredictiveSupport& s, ops::AttentionArgs& args) { args
 }  // namespace
 
 void AttentionMemory::ForEach(const std::function<void(Tensor&)>& f) {
-  for (Tensor* t : {&key.key, &of_keys, &value, &lengths})
+  for (Tensor* t : {&key.key, &key.packed, &of_keys, &value, &lengths})
     if (t->defined()) f(*t);
 }
 
@@ -83,6 +83,7 @@ AttentionMemory AttentionMemory::Select(const Tensor& index, int64_t keys) const
     if (t.defined()) t = t.slice(dim, 0, keys);
   };
   cut(out.key.key, 2);
+  cut(out.key.packed, 2);
   cut(out.of_keys, 3);
   cut(out.value, 2);
   out.ForEach([&](Tensor& t) { t = t.index_select(0, index); });
@@ -98,6 +99,7 @@ void AttentionMemory::Append(const AttentionMemory& more) {
     if (t.defined()) t = at::cat({t, next}, dim);
   };
   join(key.key, more.key.key, 2);
+  join(key.packed, more.key.packed, 2);
   join(of_keys, more.of_keys, 3);
   join(value, more.value, 2);
 }
@@ -226,6 +228,7 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
       // Inside the tanh each query head has its own: v^T tanh(W_q q + W_k k_j + w c_j + b) (See et al. 2017, eq. 11).
       const int64_t group = spec_.heads / spec_.KeyValueHeads();
       const auto each = [&](const Tensor& t) { return group == 1 ? of_rows(t) : of_rows(t).repeat_interleave(group, 1); };
+      key.packed = Tensor();
       key.key = each(key.key) + coverage.unsqueeze(3) * coverage_.unsqueeze(1);
       value = each(value);
       args.key_rows = Tensor();

@@ -68,8 +68,8 @@ AttentionResult attention(const at::Tensor& query, const PreparedKey& key, const
 }
 
 PreparedKey prepare(const at::Tensor& key, const std::string& score, const at::Tensor& param) {
-  CheckPrepared(key, score, param);
-  return {key, {}, score, param};
+  const at::Tensor packed = DispatchPrepare(key, score, param);
+  return {key, packed.dim() == 4 ? packed : at::Tensor(), score, param};
 }
 
 std::string explain(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionArgs& args) {

@@ -11,7 +11,7 @@ namespace attend::ops {
 // What can be computed once for many queries. Accepted in place of the key; gradients go to `key`.
 struct PreparedKey {
   at::Tensor key;     // (B, Hk, Tk, D)
-  at::Tensor packed;  // bytes whose size depends on shapes and dtypes only; undefined where the path of this score packs nothing
+  at::Tensor packed;  // (B, Hk, Tk, ..), as its path reads it; undefined where the path of this score packs nothing
   std::string score;
   at::Tensor param;  // undefined where the score has none
 };

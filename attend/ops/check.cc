@@ -113,6 +113,14 @@ void CheckGivenScores(const Call& c, Shape& s) {
                 c.value.sym_sizes());
 }
 
+// What attend::prepare made of the key, or of a part of it that key and value were cut to alike.
+void CheckPacked(const at::Tensor& packed, const at::Tensor& key) {
+  if (!packed.defined()) return;
+  ATTEND_EXPECT(
+      key.defined() && packed.device() == key.device() && packed.sym_sizes() == key.sym_sizes() && packed.scalar_type() == at::kFloat,
+      kPart, "what was prepared of this key; found ", packed.scalar_type(), " ", packed.sym_sizes(), " on ", packed.device());
+}
+
 void CheckRows(const Call& c, const Shape& s) {
   if (!c.key_rows.defined()) {
     ATTEND_EXPECT(c.value.sym_size(0) == s.batch, kPart, "as many rows in query and value (or key_rows); found ", s.batch, " and ",
@@ -126,7 +134,7 @@ void CheckRows(const Call& c, const Shape& s) {
   ATTEND_EXPECT(!c.cu_seqlens_q.defined(), kPart, "no key_rows with packed sequences; found both");
 }
 
-void CheckPacked(const Call& c, const Shape& s) {
+void CheckSequences(const Call& c, const Shape& s) {
   ATTEND_EXPECT(c.cu_seqlens_q.defined() && c.cu_seqlens_k.defined(), kPart, "both cu_seqlens_q and cu_seqlens_k; found one of them");
   for (const at::Tensor* t : {&c.cu_seqlens_q, &c.cu_seqlens_k})
     ATTEND_EXPECT(IsIndex(*t) && t->dim() == 1 && t->sym_size(0) >= 1, kPart, "cu_seqlens (n + 1) of integers; found ", t->scalar_type(),
@@ -185,7 +193,7 @@ void CheckReadout(const Call& c, const Shape& s) {
 
 }  // namespace
 
-void CheckPrepared(const at::Tensor& key, const std::string& score, const at::Tensor& param) {
+void CheckPrepare(const at::Tensor& key, const std::string& score, const at::Tensor& param) {
   ATTEND_EXPECT(key.dim() == 4, kPart, "key (B, Hk, Tk, D); found ", key.sym_sizes());
   const auto chosen = ChooseScore(score);
   ATTEND_EXPECT(chosen.has_value(), kPart, "a score that compares queries with keys; found score given");
@@ -210,10 +218,11 @@ Shape Check(const Call& c) {
   s.score ? CheckQueryAndKey(c, s) : CheckGivenScores(c, s);
   ATTEND_EXPECT(s.kv_heads >= 1 && s.heads % s.kv_heads == 0, kPart, "query heads a multiple of key/value heads; found ", s.heads, " and ",
                 s.kv_heads);
+  CheckPacked(c.prepared, c.key);
   CheckRows(c, s);
 
   const bool packed = c.cu_seqlens_q.defined() || c.cu_seqlens_k.defined();
-  if (packed) CheckPacked(c, s);
+  if (packed) CheckSequences(c, s);
   const c10::SymInt rows = packed ? c.cu_seqlens_q.sym_size(0) - 1 : s.batch;
   CheckPerRow("key_lengths", c.key_lengths, rows, false);
   CheckPerRow("query_lengths", c.query_lengths, rows, false);

@@ -28,7 +28,7 @@ struct Shape {
 // Everything that can be wrong with a call and shows in shapes, dtypes and options. Used by every backend.
 Shape Check(const Call& call);
 
-// The part of it that concerns attend::prepare.
-void CheckPrepared(const at::Tensor& key, const std::string& score, const at::Tensor& param);
+// The part of it that concerns the arguments of attend::prepare.
+void CheckPrepare(const at::Tensor& key, const std::string& score, const at::Tensor& param);
 
 }  // namespace attend::ops

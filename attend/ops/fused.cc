@@ -58,7 +58,7 @@ struct Translated {
   fused::Problem problem;
   Shape shape;
   int64_t batch, heads, kv_heads, queries, keys, sequences;
-  Tensor query, key, value, scores, param, mask, bias, global, centers, rows;
+  Tensor query, key, prepared, value, scores, param, mask, bias, global, centers, rows;
 
   explicit Translated(const Call& c)
       : shape(Check(c)),
@@ -79,6 +79,7 @@ struct Translated {
     if (shape.score) {
       p.query = VectorsOf<fused::Vectors>(query = Readable(c.query));
       p.key = VectorsOf<fused::Vectors>(key = Readable(c.key));
+      if (c.prepared.defined()) p.prepared = VectorsOf<fused::Vectors>(prepared = Readable(c.prepared));
     } else {
       p.scores = VectorsOf<fused::Vectors>(scores = Readable(c.scores));
     }
@@ -167,6 +168,8 @@ void Parallel(int64_t tasks, const std::function<void(int64_t)>& body) {
   });
 }
 
+bool Fusible(at::ScalarType dtype) { return dtype == at::kFloat || dtype == at::kBFloat16; }
+
 Tensor None(const Call& call) { return at::empty({0}, call.value.options()); }
 
 }  // namespace
@@ -178,7 +181,7 @@ std::string NotFused(const Call& c, const Shape& s) {
   if (device != at::kCPU) {
     without("device ");
     out << device;
-  } else if (s.dtype != at::kFloat && s.dtype != at::kBFloat16) {
+  } else if (!Fusible(s.dtype)) {
     without("dtype ");
     out << s.dtype;
   } else if (!fused::Find(fused::kScores, c.score)) {
@@ -196,6 +199,20 @@ std::string NotFused(const Call& c, const Shape& s) {
       }
   }
   return out.str();
+}
+
+Tensor FusedPrepareMeta(const Tensor& key, const std::string& score) {
+  const auto options = key.options().dtype(at::kFloat);
+  const bool prepares = fused::Find(fused::kScores, score) == fused::Score::additive && Fusible(key.scalar_type());
+  return prepares ? at::empty_symint(key.sym_sizes(), options) : at::empty({0}, options);
+}
+
+Tensor FusedPrepare(const Tensor& key, const std::string& score) {
+  const Tensor packed = FusedPrepareMeta(key, score), from = Readable(key);
+  if (packed.dim() == 4)
+    fused::Prepare(VectorsOf<fused::Vectors>(from), key.size(0), key.size(1), key.size(2), key.size(3), packed.mutable_data_ptr<float>(),
+                   Parallel);
+  return packed;
 }
 
 Outputs FusedForward(const Call& call) {

@@ -1,5 +1,7 @@
 #include "attend/ops/operators.h"
 
+#include <ATen/autocast_mode.h>
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include "attend/ops/check.h"
@@ -22,6 +24,32 @@ void AttentionBackward(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   Push(*stack, Fused(backward.call) ? FusedBackward(backward) : ComposedBackward(backward));
 }
 
+// attend::prepare(key, score, param): what is computed once for many queries, shape (0) where there is nothing. Without a history:
+// gradients go to the key.
+struct Prepare {
+  static at::Tensor Cpu(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
+    CheckPrepare(key, std::string(score), param.value_or(at::Tensor()));
+    return FusedPrepare(key, std::string(score));
+  }
+  static at::Tensor Cuda(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
+    CheckPrepare(key, std::string(score), param.value_or(at::Tensor()));
+    return at::empty({0}, key.options().dtype(at::kFloat));
+  }
+  static at::Tensor Meta(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
+    CheckPrepare(key, std::string(score), param.value_or(at::Tensor()));
+    return FusedPrepareMeta(key, std::string(score));
+  }
+  static at::Tensor Autograd(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
+    const at::AutoDispatchBelowADInplaceOrView below;
+    return DispatchPrepare(key.detach(), std::string(score), param ? param->detach() : at::Tensor());
+  }
+  static at::Tensor AutocastCpu(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
+    const c10::impl::ExcludeDispatchKeyGuard below(c10::DispatchKey::AutocastCPU);
+    const at::Tensor low = at::autocast::cached_cast(at::autocast::get_lower_precision_fp_from_device_type(at::kCPU), key, at::kCPU);
+    return DispatchPrepare(low, std::string(score), param.value_or(at::Tensor()));  // as attention will find the key
+  }
+};
+
 void Explain(const c10::OperatorHandle&, torch::jit::Stack* stack) {
   const Call call = PopCall(*stack);
   stack->emplace_back(Path(call, Check(call)));
@@ -40,31 +68,39 @@ TORCH_LIBRARY_FRAGMENT(attend, m) {
   m.def(("attention" + ForwardSchema()).c_str());
   m.def(("attention_backward" + BackwardSchema()).c_str());
   m.def(("explain" + ExplainSchema()).c_str());
+  m.def("prepare(Tensor key, str score, Tensor? param) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(attend, CompositeImplicitAutograd, m) { m.impl("explain", Boxed<&Explain>()); }
 
 TORCH_LIBRARY_IMPL(attend, CPU, m) {
+  m.impl("prepare", &Prepare::Cpu);
   m.impl("attention", Boxed<&Attention>());
   m.impl("attention_backward", Boxed<&AttentionBackward>());
 }
 
 TORCH_LIBRARY_IMPL(attend, CUDA, m) {
+  m.impl("prepare", &Prepare::Cuda);
   m.impl("attention", Boxed<&Attention>());
   m.impl("attention_backward", Boxed<&AttentionBackward>());
 }
 
 TORCH_LIBRARY_IMPL(attend, Meta, m) {
+  m.impl("prepare", &Prepare::Meta);
   m.impl("attention", Boxed<&AttentionMeta>());
   m.impl("attention_backward", Boxed<&AttentionBackwardMeta>());
 }
 
 TORCH_LIBRARY_IMPL(attend, Autograd, m) {
+  m.impl("prepare", &Prepare::Autograd);
   m.impl("attention", Boxed<&AttentionAutograd>());
   m.impl("attention_backward", Boxed<&AttentionBackwardAutograd>());
 }
 
-TORCH_LIBRARY_IMPL(attend, AutocastCPU, m) { m.impl("attention", Boxed<&AttentionAutocastCpu>()); }
+TORCH_LIBRARY_IMPL(attend, AutocastCPU, m) {
+  m.impl("attention", Boxed<&AttentionAutocastCpu>());
+  m.impl("prepare", &Prepare::AutocastCpu);
+}
 TORCH_LIBRARY_IMPL(attend, AutocastCUDA, m) { m.impl("attention", Boxed<&AttentionAutocastCuda>()); }
 
 Outputs Dispatch(const Call& call) {
@@ -83,6 +119,11 @@ Gradients Dispatch(const BackwardCall& backward) {
   Gradients out;
   for (size_t i = 0; i < kGradients; i++) out[i] = stack[i].toTensor();
   return out;
+}
+
+at::Tensor DispatchPrepare(const at::Tensor& key, const std::string& score, const at::Tensor& param) {
+  static const auto op = Find("attend::prepare").typed<at::Tensor(const at::Tensor&, std::string_view, const std::optional<at::Tensor>&)>();
+  return op.call(key, score, param.defined() ? std::optional(param) : std::nullopt);
 }
 
 std::string DispatchExplain(const Call& call) {

@@ -21,6 +21,7 @@ Call MakeCall(const at::Tensor& query, const at::Tensor& key, const at::Tensor& 
 
 // Calls through torch's dispatcher.
 Outputs Dispatch(const Call& call);
+at::Tensor DispatchPrepare(const at::Tensor& key, const std::string& score, const at::Tensor& param);
 Gradients Dispatch(const BackwardCall& backward);
 std::string DispatchExplain(const Call& call);
 

@@ -134,15 +134,8 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
 
 def prepare(key, score="scaled_dot", params=()):
     """What can be computed once for many queries. key (B, Hk, Tk, D). Accepted in place of the key by `attention`."""
-    _expect(score != "given", "a score that compares queries with keys", "score given")
-    _expect(key.dim() == 4, "key (B, Hk, Tk, D)", tuple(key.shape))
-    if not torch.compiler.is_compiling():  # explain returns no tensor, so that it is not traced; attention checks the same
-        param, probe = _param(score, params), key[:0, :, :0].detach()
-        # Query heads as many as rows of the param, where they may be rows.
-        rows = param.shape[0] if param is not None and param.dim() > 0 else 0
-        heads = rows if rows % max(key.shape[1], 1) == 0 and rows > 0 else key.shape[1]
-        explain(probe.new_empty(0, heads, 0, key.shape[3]), probe, probe, score=score, params=params)
-    return PreparedKey(key, None, score, tuple(params))
+    packed = torch.ops.attend.prepare(key, score, _param(score, params))
+    return PreparedKey(key, packed if packed.dim() == 4 else None, score, tuple(params))
 
 
 def explain(query, key, value, **options):
