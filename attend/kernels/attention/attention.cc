@@ -55,18 +55,36 @@ HWY_EXPORT(PrepareRow);
 namespace attention {
 namespace {
 
-// The sums of one share, in memory of its own.
+// The gradients themselves as sums; of queries that are few, which take a key and a value as a whole.
+KeySums::Of InPlace(const Sequence& s, const MutableVectors& to, int64_t kv_head, int64_t first) {
+  float* data = static_cast<float*>(to.data) + s.row * to.batch + kv_head * to.head + s.key_start * to.position;
+  return {data + first * to.position, 1, to.position, true};
+}
+
+// The sums of one share, in memory of its own or where the gradients go.
 KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& storage) {
   KeySums sums;
   sums.panels = HullOf(VisibilityOfHeads(p, share), share);
-  const bool scores = p.score != Score::given && (g.query.data || g.key.data || g.param);
-  const int64_t keys = sums.keys(), key = scores ? keys * KeyWidth(p) : 0, value = g.value.data ? keys * ValueWidth(p) : 0;
+  const Sequence& s = *share.sequence;
+  const bool scores = p.score != Score::given && (g.query.data || g.key.data || g.param), few = IsFew(p, share);
+  const auto exact = [](const MutableVectors& to) { return to.data && to.type == Element::float32; };
+  const bool key_in_place = few && exact(g.key) && (p.score == Score::dot || (p.score == Score::additive && p.dim % kStripe == 0));
+  const bool value_in_place = few && exact(g.value);
+  const int64_t keys = sums.keys(), key = scores && !key_in_place ? keys * KeyWidth(p) : 0;
+  const int64_t value = g.value.data && !value_in_place ? keys * ValueWidth(p) : 0;
   const int64_t column = scores && p.score == Score::euclidean ? keys : 0;
   const int64_t param = g.param ? p.heads / p.kv_heads * ParamWidth(p) : 0, all = key + value + column + param;
   float* at = storage.AtLeast(all + 1);
   std::fill_n(at, all, 0.0f);
-  if (scores) sums.key = at;
-  if (g.value.data) sums.value = at + key;
+  const int64_t first = sums.panels.begin * kPanel;
+  if (key_in_place)
+    sums.key = InPlace(s, g.key, share.kv_head, first);
+  else if (scores)
+    sums.key = {at, keys, p.score == Score::additive ? kStripe : kPanel, false};
+  if (value_in_place)
+    sums.value = InPlace(s, g.value, share.kv_head, first);
+  else if (g.value.data)
+    sums.value = {at + key, keys, kPanel, false};
   if (column) sums.column = at + key + value;
   if (param) sums.param = at + key + value + column;
   return sums;

@@ -18,7 +18,6 @@ inline float GradientFactor(const Problem& p, float scale) { return p.score == S
 
 class BackwardPass {
  public:
-  // sums: zeros.
   void Run(const Problem& p, const Gradients& gradients, const Share& share, const KeySums& sums) {
     const std::vector<Visibility> visible = VisibilityOfHeads(p, share);
     few_ = IsFew(p, share);
@@ -26,6 +25,7 @@ class BackwardPass {
     if (few_) rows_.Start(p, *share.sequence, share.kv_head);
     g_ = &gradients;
     sums_ = sums;
+    if (few_) touched_.assign(static_cast<size_t>(share.sequence->keys), false);
     const bool streams = p.readout == Readout::soft && !gradients.weights_grad.data &&
                          ((p.normaliser == Normaliser::softmax && gradients.lse && gradients.output.data) ||
                           (p.normaliser == Normaliser::sigmoid && !p.bias.data && p.score != Score::given));
@@ -48,6 +48,7 @@ class BackwardPass {
       if (p.score == Score::additive && param_)
         for (int64_t d = 0; d < p.dim; d++) param_[d] += static_cast<float>(total_) - 2 * h_[static_cast<size_t>(d)];
     }
+    if (few_) FillUntouched(p);
     memory_.GiveBack();
     for (Storage* s : {&scores_, &grads_, &read_}) s->GiveBack();
   }
@@ -78,9 +79,7 @@ class BackwardPass {
       mean_[r] = 0;
       if (g_->lse && g_->output.data && p.normaliser == Normaliser::softmax && tile_.seen[r] > 0) {
         LoadRow(At(g_->output, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output.type, n, other);
-        double sum = 0;
-        for (int64_t d = 0; d < n; d++) sum += static_cast<double>(row[d]) * other[d];
-        mean_[r] = static_cast<float>(sum);
+        mean_[r] = static_cast<float>(ExactDot(row, other, n));
       }
       sum_[r] = square_sum_[r] = center_[r] = 0;
     }
@@ -332,12 +331,12 @@ class BackwardPass {
       const int64_t keys = std::min(kPanel, tile_.sequence->seen - panel * kPanel);
       const float* w = Tile::Row(read, column, 0);
       float* g = Tile::Row(ds, column, 0);
-      if (sums_.value)
+      if (sums_.value.data)
         for (int64_t d = 0; d < p.value_dim; d += kPanel)
           Multiply({w, 1, kPanel}, keys, output_grad_.AtLeast(0) + d * kTileRows, rows, std::min(kPanel, p.value_dim - d),
-                   sums_.value + d * sums_.keys() + at * kPanel, true);
+                   sums_.value.At(d, at), true);
       if (g_->scores) StoreScores(panel, g);
-      if (!sums_.key || p.score == Score::given) continue;
+      if (!sums_.key.data) continue;
       if (p.score == Score::additive) {
         AdditiveSums(panel, keys, at, g);
         continue;
@@ -346,10 +345,20 @@ class BackwardPass {
       for (int64_t d = 0; d < p.dim; d += kPanel) {
         Multiply({g, kPanel, 1}, rows, memory_.KeysAlong(d, panel), keys, std::min(kPanel, p.dim - d),
                  query_sums_.AtLeast(0) + d * kTileRows, !first_);
-        Multiply({g, 1, kPanel}, keys, scaled_queries_.AtLeast(0) + d * kTileRows, rows, std::min(kPanel, p.dim - d),
-                 sums_.key + d * sums_.keys() + at * kPanel, true);
+        Multiply({g, 1, kPanel}, keys, scaled_queries_.AtLeast(0) + d * kTileRows, rows, std::min(kPanel, p.dim - d), sums_.key.At(d, at),
+                 true);
       }
       first_ = false;
+    }
+  }
+
+  // Gradients of keys and values that no query saw.
+  void FillUntouched(const Problem& p) {
+    for (const bool of_key : {true, false}) {
+      const KeySums::Of& to = of_key ? sums_.key : sums_.value;
+      if (!to.in_place) continue;
+      for (size_t j = 0; j < touched_.size(); j++)
+        if (!touched_[j]) std::fill_n(to.At(0, static_cast<int64_t>(j) - sums_.panels.begin * kPanel), of_key ? p.dim : p.value_dim, 0.0f);
     }
   }
 
@@ -359,21 +368,24 @@ class BackwardPass {
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       float* g = Tile::Row(ds, Tile::Column(span, panel), 0);
       if (g_->scores) StoreScores(panel, g);
-      if (sums_.key && p.score == Score::euclidean) EuclideanSums(panel, (panel - sums_.panels.begin) * kPanel, g);
+      if (sums_.key.data && p.score == Score::euclidean) EuclideanSums(panel, (panel - sums_.panels.begin) * kPanel, g);
     }
     const float factor = GradientFactor(p, tile_.scale);
     Few::ForKeys(tile_, span, [&](int64_t panel, int64_t column, int64_t j) {
       const int64_t at = (panel - sums_.panels.begin) * kPanel + j;
       const float *w = Tile::Row(read, column, 0) + j, *g = Tile::Row(ds, column, 0) + j;
-      for (int64_t r = 0; sums_.value && r < tile_.rows; r++)
+      const auto key_of = static_cast<size_t>(panel * kPanel + j);
+      const bool fresh = !touched_[key_of];
+      touched_[key_of] = true;
+      for (int64_t r = 0; sums_.value.data && r < tile_.rows; r++)
         for (int64_t d = 0; d < p.value_dim; d += kPanel)
           AddScaled(w[r * kPanel], output_grad_.AtLeast(0) + d * kTileRows + r * kPanel, std::min(kPanel, p.value_dim - d),
-                    sums_.value + d * sums_.keys() + at * kPanel);
-      if (!sums_.key || p.score == Score::given) return;
+                    sums_.value.At(d, at), r == 0 && fresh && sums_.value.in_place);
+      if (!sums_.key.data) return;
       if (p.score == Score::additive) {
         for (int64_t r = 0; r < tile_.rows; r++) total_ += static_cast<double>(g[r * kPanel]);
-        rows_.AdditiveGradients(tile_, panel * kPanel + j, g, four_v_.data(), query_sums_.AtLeast(0), sums_.key + at * kStripe,
-                                sums_.keys(), h_.data());
+        rows_.AdditiveGradients(tile_, panel * kPanel + j, g, four_v_.data(), query_sums_.AtLeast(0), sums_.key.At(0, at),
+                                sums_.key.dimension, fresh && sums_.key.in_place, h_.data());
         return;
       }
       const float* key = rows_.Row(p.key, panel * kPanel + j, p.dim, p.score == Score::cosine);
@@ -381,7 +393,7 @@ class BackwardPass {
         for (int64_t d = 0; d < p.dim; d += kPanel) {
           const int64_t n = std::min(kPanel, p.dim - d);
           AddScaled(g[r * kPanel], key + d, n, query_sums_.AtLeast(0) + d * kTileRows + r * kPanel);
-          AddScaled(factor * g[r * kPanel], tile_.QueryRow(r) + d, n, sums_.key + d * sums_.keys() + at * kPanel);
+          AddScaled(factor * g[r * kPanel], tile_.QueryRow(r) + d, n, sums_.key.At(d, at), r == 0 && fresh && sums_.key.in_place);
         }
     });
     first_ = false;
@@ -401,7 +413,7 @@ class BackwardPass {
     for (int64_t d = 0; d < width; d += kStripe)
       (direct ? AdditiveGradient<true> : AdditiveGradient<false>)(query + d, tile_.stride(), even, memory_.KeyStripe(d, panel), keys, g,
                                                                   four_v_.data() + d, query_sums_.AtLeast(0) + d, width,
-                                                                  sums_.key + d * sums_.keys() + at * kStripe, h_.data() + d);
+                                                                  sums_.key.At(d, at), h_.data() + d);
   }
 
   // Of euclidean scores: sums of ds and of ds |k|^2 over the keys of a query, and of t over the queries of a key.
@@ -437,7 +449,7 @@ class BackwardPass {
       for (int64_t r = 0; r < tile_.rows; r++)
         g_->centers[tile_.sequence->row * p.centers_batch + tile_.head * p.centers_head + tile_.Query(r)] =
             center_[r] * 4 / (p.half_width * p.half_width);
-    if (p.score == Score::given || !sums_.key) return;
+    if (!sums_.key.data) return;
     float *row = row_.AtLeast(2 * (p.dim + kPanel)), *own = row + p.dim;
     for (int64_t r = 0; r < tile_.rows; r++) {
       const bool blind = first_ && p.score != Score::additive;
@@ -456,13 +468,12 @@ class BackwardPass {
           } else {
             RowFromPanels(tile_.queries(), p.dim, kTileRows, r, own);
           }
-          double dot = 0, square = 0;
-          for (int64_t d = 0; d < p.dim; d++) dot += static_cast<double>(own[d]) * row[d];
+          const double dot = ExactDot(own, row, p.dim);
           if (p.score == Score::cosine) {
             if (param_) param_[0] += static_cast<float>(dot);
             for (int64_t d = 0; d < p.dim; d++) row[d] = (row[d] - own[d] * static_cast<float>(dot)) * tile_.inverse(r) * tile_.scale;
           } else {
-            for (int64_t d = 0; d < p.dim; d++) square += static_cast<double>(own[d]) * own[d];
+            const double square = ExactDot(own, own, p.dim);
             if (param_) param_[0] -= static_cast<float>(square * sum_[r] + square_sum_[r] - 2 * dot);
             for (int64_t d = 0; d < p.dim; d++) row[d] = -2 * tile_.scale * (own[d] * static_cast<float>(sum_[r]) - row[d]);
           }
@@ -485,6 +496,7 @@ class BackwardPass {
   bool first_ = true;  // nothing was added to query_sums_ yet
   float mean_[kTileRows], center_[kTileRows];
   double sum_[kTileRows], square_sum_[kTileRows], total_ = 0;
+  std::vector<char> touched_;  // keys whose gradient in place has something in it
   std::vector<float> four_v_, h_, row_copy_;
   Storage scores_, grads_, read_, row_, keep_, output_grad_, query_sums_, scaled_queries_;
 };
@@ -499,8 +511,7 @@ inline void FinishKey(const Problem& p, const Sequence& s, int64_t kv_head, int6
     return;
   }
   const float inverse = Unit(own, p.dim);
-  double dot = 0;
-  for (int64_t d = 0; d < p.dim; d++) dot += static_cast<double>(own[d]) * row[d];
+  const double dot = ExactDot(own, row, p.dim);
   for (int64_t d = 0; d < p.dim; d++) row[d] = (row[d] - own[d] * static_cast<float>(dot)) * inverse;
 }
 
@@ -511,7 +522,7 @@ inline void FinishHead(const Problem& p, const Gradients& g, const Sequence& s, 
   float *row = storage.AtLeast(3 * width), *own = row + width, *part = own + width;
   for (const bool of_key : {true, false}) {
     const MutableVectors& to = of_key ? g.key : g.value;
-    if (!to.data) continue;
+    if (!to.data || (count > 0 && (of_key ? shares[0].key : shares[0].value).in_place)) continue;
     const int64_t n = of_key ? p.dim : p.value_dim, unit = of_key && p.score == Score::additive ? kStripe : kPanel;
     for (int64_t j = 0; j < s.keys; j++) {
       std::fill_n(row, n, 0.0f);
@@ -520,9 +531,9 @@ inline void FinishHead(const Problem& p, const Gradients& g, const Sequence& s, 
         const KeySums& sums = shares[i];
         const int64_t at = j - sums.panels.begin * kPanel;
         if (at < 0 || at >= sums.keys()) continue;
-        const float* from = of_key ? sums.key : sums.value;
+        const KeySums::Of& from = of_key ? sums.key : sums.value;
         for (int64_t d = 0; d < n; d += unit)
-          std::memcpy(part + d, from + d * sums.keys() + at * unit, static_cast<size_t>(std::min(unit, n - d)) * sizeof(float));
+          std::memcpy(part + d, from.At(d, at), static_cast<size_t>(std::min(unit, n - d)) * sizeof(float));
         for (int64_t d = 0; d < n; d++) row[d] += part[d];
         if (of_key && sums.column) column += sums.column[at];
       }

@@ -12,13 +12,6 @@ HWY_BEFORE_NAMESPACE();
 namespace attend::kernels::HWY_NAMESPACE {
 namespace fused {
 
-// The most queries, of all heads that share keys, for which laying keys out does not pay.
-constexpr int64_t kFewRows = 8;
-
-inline bool IsFew(const Problem& p, const Share& share) {
-  return share.begin == 0 && share.end == share.sequence->queries && share.end * (p.heads / p.kv_heads) <= kFewRows;
-}
-
 // x . y
 HWY_INLINE float Dot(const float* x, const float* y, int64_t n) {
   V sum0 = hn::Zero(df), sum1 = sum0;
@@ -33,10 +26,29 @@ HWY_INLINE float Dot(const float* x, const float* y, int64_t n) {
   return sum;
 }
 
-// to += factor x
-HWY_INLINE void AddScaled(float factor, const float* x, int64_t n, float* to) {
-  Lanes(n, [=](auto d, int64_t i)
-               HWY_ATTR { hn::StoreU(hn::MulAdd(hn::Set(d, factor), hn::LoadU(d, x + i), hn::LoadU(d, to + i)), d, to + i); });
+// to += factor x; fresh: to = factor x
+HWY_INLINE void AddScaled(float factor, const float* x, int64_t n, float* to, bool fresh = false) {
+  if (fresh) {
+    Lanes(n, [=](auto d, int64_t i) HWY_ATTR { hn::StoreU(hn::Mul(hn::Set(d, factor), hn::LoadU(d, x + i)), d, to + i); });
+  } else {
+    Lanes(n, [=](auto d, int64_t i)
+                 HWY_ATTR { hn::StoreU(hn::MulAdd(hn::Set(d, factor), hn::LoadU(d, x + i), hn::LoadU(d, to + i)), d, to + i); });
+  }
+}
+
+// How many values are added up while the sums are in registers.
+constexpr int64_t kTogether = 4;
+
+// to += sum_i w_i[at] x_i[d ..]
+HWY_INLINE void AddScaledTogether(const float* const* x, const float* const* w, int64_t d, int64_t at, int64_t n, float* to) {
+  const float f0 = w[0][at], f1 = w[1][at], f2 = w[2][at], f3 = w[3][at];
+  const float *x0 = x[0] + d, *x1 = x[1] + d, *x2 = x[2] + d, *x3 = x[3] + d;
+  Lanes(n, [=](auto v, int64_t i) HWY_ATTR {
+    auto sum = hn::MulAdd(hn::Set(v, f0), hn::LoadU(v, x0 + i), hn::LoadU(v, to + i));
+    sum = hn::MulAdd(hn::Set(v, f1), hn::LoadU(v, x1 + i), sum);
+    sum = hn::MulAdd(hn::Set(v, f2), hn::LoadU(v, x2 + i), sum);
+    hn::StoreU(hn::MulAdd(hn::Set(v, f3), hn::LoadU(v, x3 + i), sum), v, to + i);
+  });
 }
 
 // Keys and values of one sequence and head, a row at a time.
@@ -54,8 +66,10 @@ class Few {
     v_.assign(static_cast<size_t>(width), 0);
     std::copy_n(v, n, v_.data());
     finite_ = Finite(v, n);
-    start_.assign(static_cast<size_t>(kLanes), 0);
-    for (int64_t d = 0; d < width; d++) start_[static_cast<size_t>(d % kLanes)] -= 0.5f * v_[static_cast<size_t>(d)];
+    start_.resize(static_cast<size_t>(kLanes));
+    V sum = hn::Zero(df);
+    for (int64_t d = 0; d < width; d += kLanes) sum = hn::NegMulAdd(hn::Set(df, 0.5f), hn::LoadU(df, v_.data() + d), sum);
+    hn::StoreU(sum, df, start_.data());
   }
 
   // Raw scores of a span's keys. Those that no query of the tile sees are not read.
@@ -77,12 +91,26 @@ class Few {
   // sums (rows, panels of value dimensions) += weights times values.
   void AddValues(Tile& tile, const Span& span, const float* weights, float* sums) {
     const Problem& p = *problem_;
-    ForKeys(tile, span, [&](int64_t panel, int64_t column, int64_t j) {
-      const float *value = Row(p.value, panel * kPanel + j, p.value_dim, false), *w = Tile::Row(weights, column, 0) + j;
+    const float *value[kTogether], *w[kTogether];
+    int64_t n = 0;
+    const auto flush = [&]() HWY_ATTR {
       for (int64_t r = 0; r < tile.rows; r++)
-        for (int64_t d = 0; d < p.value_dim; d += kPanel)
-          AddScaled(w[r * kPanel], value + d, std::min(kPanel, p.value_dim - d), sums + (d * kTileRows + r * kPanel));
+        for (int64_t d = 0; d < p.value_dim; d += kPanel) {
+          float* to = sums + (d * kTileRows + r * kPanel);
+          if (n == kTogether) {
+            AddScaledTogether(value, w, d, r * kPanel, std::min(kPanel, p.value_dim - d), to);
+          } else {
+            for (int64_t i = 0; i < n; i++) AddScaled(w[i][r * kPanel], value[i] + d, std::min(kPanel, p.value_dim - d), to);
+          }
+        }
+      n = 0;
+    };
+    ForKeys(tile, span, [&](int64_t panel, int64_t column, int64_t j) {
+      value[n] = Row(p.value, panel * kPanel + j, p.value_dim, false, n);
+      w[n++] = Tile::Row(weights, column, 0) + j;
+      if (n == kTogether) flush();
     });
+    flush();
   }
 
   // Of the backward pass: the gradients of what is read, g_rj = do_r . v_j.
@@ -113,11 +141,11 @@ class Few {
     }
   }
 
-  // Key or value j, in single precision; unit: as a unit vector.
-  const float* Row(const Vectors& from, int64_t j, int64_t n, bool unit) {
+  // Key or value j, in single precision; unit: as a unit vector. One that is not read where it lies stays until the next one of its slot.
+  const float* Row(const Vectors& from, int64_t j, int64_t n, bool unit, int64_t slot = 0) {
     const char* at = At(from, KeyRow(*problem_, *sequence_, j), head_, sequence_->key_start + j);
     if (from.type == Element::float32 && !unit) return reinterpret_cast<const float*>(at);
-    float* row = row_.AtLeast(n + kPanel);
+    float* row = row_[slot].AtLeast(n + kPanel);
     LoadRow(at, from.type, n, row);
     if (unit) Unit(row, n);
     return row;
@@ -144,8 +172,9 @@ class Few {
   const float* PaddedKey(int64_t j) { return Padded(Row(problem_->key, j, problem_->dim, false), problem_->dim, Width(), 0); }
 
   // With r = 1 / (1 + e^2(q + k)) and g = ds of key j and each query: adds h = g r to h_sum, h - h r to dq, and four_v times the sum of
-  // those to dk, of which stripe d begins at dk[d * dk_step] (scores-inl.h). dq: (rows, Width()).
-  void AdditiveGradients(Tile& tile, int64_t j, const float* g, const float* four_v, float* dq, float* dk, int64_t dk_step, float* h_sum) {
+  // those to dk, of which stripe d begins at dk[d * dk_step] (scores-inl.h); fresh: writes them there. dq: (rows, Width()).
+  void AdditiveGradients(Tile& tile, int64_t j, const float* g, const float* four_v, float* dq, float* dk, int64_t dk_step, bool fresh,
+                         float* h_sum) {
     const int64_t width = Width();
     const float* key = Exponentials(j);
     const bool direct = !key;
@@ -164,7 +193,8 @@ class Few {
       }
       hn::StoreU(total, df, h_sum + d);
       float* to = dk + d / kStripe * kStripe * dk_step + d % kStripe;
-      hn::StoreU(hn::MulAdd(hn::LoadU(df, four_v + d), of_key, hn::LoadU(df, to)), df, to);
+      const V before = fresh ? hn::Zero(df) : hn::LoadU(df, to);
+      hn::StoreU(hn::MulAdd(hn::LoadU(df, four_v + d), of_key, before), df, to);
     }
   }
 
@@ -217,7 +247,7 @@ class Few {
   int64_t head_ = 0;
   bool finite_ = true;
   std::vector<float> v_, start_;
-  Storage row_, padded_;
+  Storage row_[kTogether], padded_;
 };
 
 }  // namespace fused

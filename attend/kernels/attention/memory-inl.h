@@ -75,6 +75,25 @@ HWY_INLINE void RowFromPanels(const float* panels, int64_t n, int64_t rows, int6
     std::memcpy(row + c, panels + (c / kPanel * rows + r) * kPanel, static_cast<size_t>(std::min(kPanel, n - c)) * sizeof(float));
 }
 
+// x . y in double precision.
+HWY_INLINE double ExactDot(const float* x, const float* y, int64_t n) {
+  double total = 0;
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::RepartitionToWide<F> wide;
+  const hn::Rebind<float, decltype(wide)> half;
+  constexpr int64_t kHalf = kLanes / 2;
+  auto sum0 = hn::Zero(wide), sum1 = sum0;
+  for (; i + kLanes <= n; i += kLanes) {
+    sum0 = hn::MulAdd(hn::PromoteTo(wide, hn::LoadU(half, x + i)), hn::PromoteTo(wide, hn::LoadU(half, y + i)), sum0);
+    sum1 = hn::MulAdd(hn::PromoteTo(wide, hn::LoadU(half, x + i + kHalf)), hn::PromoteTo(wide, hn::LoadU(half, y + i + kHalf)), sum1);
+  }
+  total = hn::GetLane(hn::SumOfLanes(wide, hn::Add(sum0, sum1)));
+#endif
+  for (; i < n; i++) total += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+  return total;
+}
+
 HWY_INLINE float Square(const float* x, int64_t n) {
   V sum = hn::Zero(df);
   float rest = 0;

@@ -32,6 +32,13 @@ inline std::vector<Share> Shares(const Problem& p) {
   return out;
 }
 
+// The most queries, of all heads that share keys, for which laying keys out does not pay.
+constexpr int64_t kFewRows = 8;
+
+inline bool IsFew(const Problem& p, const Share& share) {
+  return share.begin == 0 && share.end == share.sequence->queries && share.end * (p.heads / p.kv_heads) <= kFewRows;
+}
+
 inline std::vector<Visibility> VisibilityOfHeads(const Problem& p, const Share& share) {
   std::vector<Visibility> out;
   const int64_t group = p.heads / p.kv_heads;
@@ -67,9 +74,17 @@ inline constexpr int64_t kStripe = 16;
 // What a share adds to the gradients of its keys and values, to the param and, for euclidean scores, the sum over the queries of each key.
 struct KeySums {
   Interval panels;
-  float *key = nullptr, *value = nullptr;  // (panels of dimensions, keys, 64); additive: (stripes, keys, 16)
-  float* column = nullptr;                 // (keys)
-  float* param = nullptr;                  // (heads of the group, D or 1)
+  // (panels of dimensions, keys, 64); of additive scores (stripes, keys, 16); or the gradients themselves, (keys, D).
+  struct Of {
+    float* data = nullptr;
+    int64_t dimension = 0;  // from the panel or stripe that begins at dimension d to dimension 0: d times this
+    int64_t key = 0;        // from key to key
+    bool in_place = false;  // then nothing is there yet, else zeros
+    float* At(int64_t d, int64_t at) const { return data + d * dimension + at * key; }
+  };
+  Of key, value;
+  float* column = nullptr;  // (keys)
+  float* param = nullptr;   // (heads of the group, D or 1)
 
   int64_t keys() const { return (panels.end - panels.begin) * kPanel; }
 };
