@@ -36,8 +36,8 @@ class BackwardPass {
       if (p.score == Score::additive) StartAdditive(p, head);
       for (int64_t q = share.begin; q < share.end; q += kTileRows) {
         tile_.Start(p, *share.sequence, memory_, additive_, visible[g], head, q, std::min(kTileRows, share.end - q),
-                    streams ? kSpanPanels : 0, few_, /*backward=*/true);
-        const int64_t size = (streams ? kSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel;
+                    streams ? kBackwardSpanPanels : 0, few_, /*backward=*/true);
+        const int64_t size = (streams ? kBackwardSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel;
         scores_.AtLeast(size);
         grads_.AtLeast(size);
         if (!streams) read_.AtLeast(size);
@@ -70,12 +70,16 @@ class BackwardPass {
     float *row = row_.AtLeast(2 * (std::max(n, p.dim) + kPanel)), *other = row + n;
     output_grad_.AtLeast(kTileRows * (n + kPanel));
     for (int64_t r = 0; r < tile_.rows; r++) {
+      if (n <= kPanel && n > 0) {  // a row is a panel's
+        row = output_grad_.AtLeast(0) + r * kPanel;
+        std::fill(row + n, row + kPanel, 0.0f);
+      }
       if (tile_.seen[r] > 0 && g_->output_grad.data) {
         LoadRow(At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output_grad.type, n, row);
       } else {
         std::fill_n(row, n, 0.0f);
       }
-      RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
+      if (n > kPanel) RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
       mean_[r] = 0;
       if (g_->lse && g_->output.data && p.normaliser == Normaliser::softmax && tile_.seen[r] > 0) {
         LoadRow(At(g_->output, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output.type, n, other);
@@ -114,33 +118,53 @@ class BackwardPass {
             tile_.Fill(r, column, column + width, 0, g);
             continue;
           }
-          tile_.FinishToExponentials(span, r, lse * kLog2E, s);
+          const V mean = hn::Set(df, Mean(r));
+          if (p.centers) {
+            tile_.FinishWith(span, r, lse * kLog2E, s, [](V x, int64_t, int64_t) HWY_ATTR { return Exp2(x); });
+          } else if (p.dropout > 0) {
+            float* keep = keep_.AtLeast(width);
+            tile_.Dropout(span, r, keep);
+            tile_.FinishWith(span, r, lse * kLog2E, s, [=](V x, int64_t at, int64_t j) HWY_ATTR {
+              const V w = Exp2(x), kept = hn::LoadU(df, keep + j);
+              hn::StoreU(hn::Mul(w, hn::MulSub(hn::LoadU(df, g + at), kept, mean)), df, g + at);
+              return hn::Mul(w, kept);
+            });
+            continue;
+          } else {
+            tile_.FinishWith(span, r, lse * kLog2E, s, [=](V x, int64_t at, int64_t) HWY_ATTR {
+              const V w = Exp2(x);
+              hn::StoreU(hn::Mul(w, hn::Sub(hn::LoadU(df, g + at), mean)), df, g + at);
+              return w;
+            });
+            continue;
+          }
         }
         if (p.dropout > 0 || p.centers) {
           Through(span, r, s, g, s);
         } else {
-          Plain(r, column, column + width, s, g);
+          SigmoidGradients(r, column, column + width, s, g);
         }
       }
       Use(span, s, g);
     }
   }
 
-  // ds = w (dw - mean), or of sigmoids w (1 - w) dw, in place of dw; w is what was read.
-  void Plain(int64_t r, int64_t from, int64_t to, const float* s, float* g) const {
-    const bool softmax = tile_.problem->normaliser == Normaliser::softmax;
-    const V mean = hn::Set(df, mean_[r] - (softmax && g_->lse_grad ? g_->lse_grad[Place(r)] : 0));
+  // What is taken from the gradients dw of softmax: ds = w (dw - mean).
+  float Mean(int64_t r) const { return mean_[r] - (g_->lse_grad ? g_->lse_grad[Place(r)] : 0); }
+
+  // Of sigmoids w: ds = w (1 - w) dw in place of dw.
+  void SigmoidGradients(int64_t r, int64_t from, int64_t to, const float* s, float* g) const {
     tile_.ForRow(r, from, to, [&](int64_t at) HWY_ATTR {
       const V w = hn::LoadU(df, s + at), dw = hn::LoadU(df, g + at);
-      hn::StoreU(softmax ? hn::Mul(w, hn::Sub(dw, mean)) : hn::Mul(dw, hn::NegMulAdd(w, w, w)), df, g + at);
+      hn::StoreU(hn::Mul(dw, hn::NegMulAdd(w, w, w)), df, g + at);
     });
   }
 
-  // The same with dropout and the Gaussian of a centre between the weights and what is read, which goes to s.
+  // The same of both with dropout and the Gaussian of a centre between the weights and what is read, which goes to s.
   void Through(const Span& span, int64_t r, const float* w, float* g, float* s) {
     const Problem& p = *tile_.problem;
     const bool softmax = p.normaliser == Normaliser::softmax;
-    const V mean = hn::Set(df, mean_[r] - (softmax && g_->lse_grad ? g_->lse_grad[Place(r)] : 0));
+    const V mean = hn::Set(df, softmax ? Mean(r) : 0);
     V center = hn::Zero(df);
     Factors(span, r, [&](int64_t column, const float* keep, const float* gauss, const float* distance) HWY_ATTR {
       const float* weights = Tile::Row(w, column, r);
@@ -316,7 +340,7 @@ class BackwardPass {
       memory_.Fetch(panel, [](int64_t) { return true; });  // Scores() has done it
       if (p.value_dim == 0) std::fill_n(to, kTileRows * kPanel, 0.0f);
       for (int64_t d = 0; d < p.value_dim; d += kPanel)
-        Multiply({output_grad_.AtLeast(0) + d * kTileRows, kPanel, 1}, tile_.rows, memory_.ValuesAcross(panel) + d * kPanel,
+        Multiply({output_grad_.AtLeast(0) + d * kTileRows, kPanel, 1}, tile_.rows, {memory_.ValuesAcross(panel) + d * kPanel},
                  std::min(kPanel, p.value_dim - d), kPanel, to, d > 0);
     }
   }
@@ -333,7 +357,7 @@ class BackwardPass {
       float* g = Tile::Row(ds, column, 0);
       if (sums_.value.data)
         for (int64_t d = 0; d < p.value_dim; d += kPanel)
-          Multiply({w, 1, kPanel}, keys, output_grad_.AtLeast(0) + d * kTileRows, rows, std::min(kPanel, p.value_dim - d),
+          Multiply({w, 1, kPanel}, keys, {output_grad_.AtLeast(0) + d * kTileRows}, rows, std::min(kPanel, p.value_dim - d),
                    sums_.value.At(d, at), true);
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
@@ -343,9 +367,9 @@ class BackwardPass {
       }
       if (p.score == Score::euclidean) EuclideanSums(panel, at, g);
       for (int64_t d = 0; d < p.dim; d += kPanel) {
-        Multiply({g, kPanel, 1}, rows, memory_.KeysAlong(d, panel), keys, std::min(kPanel, p.dim - d),
+        Multiply({g, kPanel, 1}, rows, {memory_.KeysAlong(d, panel)}, keys, std::min(kPanel, p.dim - d),
                  query_sums_.AtLeast(0) + d * kTileRows, !first_);
-        Multiply({g, 1, kPanel}, keys, scaled_queries_.AtLeast(0) + d * kTileRows, rows, std::min(kPanel, p.dim - d), sums_.key.At(d, at),
+        Multiply({g, 1, kPanel}, keys, {scaled_queries_.AtLeast(0) + d * kTileRows}, rows, std::min(kPanel, p.dim - d), sums_.key.At(d, at),
                  true);
       }
       first_ = false;
@@ -525,18 +549,20 @@ inline void FinishHead(const Problem& p, const Gradients& g, const Sequence& s, 
     if (!to.data || (count > 0 && (of_key ? shares[0].key : shares[0].value).in_place)) continue;
     const int64_t n = of_key ? p.dim : p.value_dim, unit = of_key && p.score == Score::additive ? kStripe : kPanel;
     for (int64_t j = 0; j < s.keys; j++) {
-      std::fill_n(row, n, 0.0f);
       float column = 0;
+      int64_t added = 0;
       for (int64_t i = 0; i < count; i++) {
         const KeySums& sums = shares[i];
         const int64_t at = j - sums.panels.begin * kPanel;
         if (at < 0 || at >= sums.keys()) continue;
         const KeySums::Of& from = of_key ? sums.key : sums.value;
+        float* sum = added++ ? part : row;
         for (int64_t d = 0; d < n; d += unit)
-          std::memcpy(part + d, from.At(d, at), static_cast<size_t>(std::min(unit, n - d)) * sizeof(float));
-        for (int64_t d = 0; d < n; d++) row[d] += part[d];
+          std::memcpy(sum + d, from.At(d, at), static_cast<size_t>(std::min(unit, n - d)) * sizeof(float));
+        for (int64_t d = 0; sum != row && d < n; d++) row[d] += part[d];
         if (of_key && sums.column) column += sums.column[at];
       }
+      if (!added) std::fill_n(row, n, 0.0f);
       if (of_key) FinishKey(p, s, kv_head, j, column, row, own);
       StoreRow(row, to.type, n, At(to, s.row, kv_head, s.key_start + j));
     }

@@ -12,8 +12,12 @@ HWY_BEFORE_NAMESPACE();
 namespace attend::kernels::HWY_NAMESPACE {
 namespace fused {
 
-// Keys whose scores are held at once where a row need not be seen as a whole.
-constexpr int64_t kSpanPanels = 4;
+// Panels of keys whose scores are held at once where a row need not be seen as a whole; of the backward pass, which holds their gradients
+// too.
+constexpr int64_t kSpanPanels = 8, kBackwardSpanPanels = 4;
+
+// Rows that go through each step of softmax together: one does not wait for another.
+constexpr int64_t kTogetherRows = 8;
 
 class ForwardPass {
  public:
@@ -56,25 +60,36 @@ class ForwardPass {
       const int64_t width = (span.end - span.begin) * kPanel, column = span.column;
       float* here = s - column * kTileRows;  // as if the whole row were there
       Scores(span, here, seen);
-      for (int64_t r = 0; r < tile_.rows; r++) {
+      for (int64_t begin = 0; begin < tile_.rows; begin += kTogetherRows) {
+        const int64_t end = std::min(tile_.rows, begin + kTogetherRows);
         if (softmax) {
-          const float before = most[r], now = tile_.FinishToMost(span, r, here);
-          most[r] = before > now ? before : now;
-          if (most[r] == kHidden) {
-            tile_.Fill(r, column, column + width, 0, here);
-            continue;
+          float before[kTogetherRows];
+          for (int64_t r = begin; r < end; r++) {
+            before[r - begin] = most[r];
+            const float now = tile_.MaskToMost(span, r, here);
+            most[r] = most[r] > now ? most[r] : now;
           }
-          const float weight = before == kHidden ? 0 : std::exp2(before - most[r]);
-          sum[r] = sum[r] * weight + tile_.Exponentials(r, column, column + width, most[r], here);
-          if (weight != 1 && !first) ScaleSums(r, weight);
+          for (int64_t r = begin; r < end; r++) {
+            if (most[r] == kHidden) {
+              tile_.Fill(r, column, column + width, 0, here);
+              continue;
+            }
+            const float old = before[r - begin], weight = old == most[r] ? 1 : old == kHidden ? 0 : std::exp2(old - most[r]);
+            sum[r] = sum[r] * weight + tile_.Exponentials(r, column, column + width, tile_.masked_factor(), most[r], here);
+            if (weight != 1 && !first) ScaleSums(r, weight);
+          }
         } else {
-          tile_.Finish(span, r, here);
-          tile_.Sigmoids(r, column, column + width, tile_.seen[r], here);
+          for (int64_t r = begin; r < end; r++) {
+            tile_.Finish(span, r, here);
+            tile_.Sigmoids(r, column, column + width, tile_.seen[r], here);
+          }
         }
-        if (p.centers) MultiplyByGaussian(tile_, span, r, here);
-        if (p.dropout > 0) Drop(span, r, here);
+        for (int64_t r = begin; r < end && (p.centers || p.dropout > 0); r++) {
+          if (p.centers) MultiplyByGaussian(tile_, span, r, here);
+          if (p.dropout > 0) Drop(span, r, here);
+        }
       }
-      AddValues(span, here, first);
+      AddValues(span, here, first, seen);
       first = false;
     }
     for (int64_t r = 0; r < tile_.rows; r++) {
@@ -110,7 +125,7 @@ class ForwardPass {
     }
     bool first = true;
     for (const Span& span : tile_.plan.spans) {
-      AddValues(span, s, first);
+      AddValues(span, s, first, seen);
       first = false;
     }
     for (int64_t r = 0; r < tile_.rows; r++) Store(out, r, first || tile_.seen[r] == 0 ? 0 : 1);
@@ -189,18 +204,18 @@ class ForwardPass {
   }
 
   // sums (panels of value dimensions, rows, 64) = or += weights times values.
-  void AddValues(const Span& span, const float* s, bool first) {
+  template <class Seen>
+  void AddValues(const Span& span, const float* s, bool first, const Seen& seen) {
     const Problem& p = *tile_.problem;
     if (few_) {
       for (int64_t d = 0; first && d < p.value_dim; d += kPanel) std::fill_n(sums_.AtLeast(0) + d * kTileRows, tile_.rows * kPanel, 0.0f);
       rows_.AddValues(tile_, span, s, sums_.AtLeast(0));
       return;
     }
+    const int64_t keys = std::min(span.end * kPanel, tile_.sequence->seen) - span.begin * kPanel;
     for (int64_t d = 0; d < p.value_dim; d += kPanel)
-      for (int64_t panel = span.begin; panel < span.end; panel++)
-        Multiply({Tile::Row(s, Tile::Column(span, panel), 0), kPanel, 1}, tile_.rows, memory_.ValuesAlong(d, panel),
-                 std::min(kPanel, tile_.sequence->seen - panel * kPanel), std::min(kPanel, p.value_dim - d),
-                 sums_.AtLeast(0) + d * kTileRows, !first || panel > span.begin);
+      Multiply({Tile::Row(s, span.column, 0), kPanel, 1, kTileRows * kPanel}, tile_.rows, memory_.ValuesAlong(d, span, seen), keys,
+               std::min(kPanel, p.value_dim - d), sums_.AtLeast(0) + d * kTileRows, !first);
   }
 
   void ScaleSums(int64_t r, float factor) {
@@ -212,14 +227,18 @@ class ForwardPass {
 
   void Store(const Outputs& out, int64_t r, float factor) {
     const int64_t n = tile_.problem->value_dim;
-    float* row = row_.AtLeast(n + kPanel);
+    char* to = At(out.output, tile_.sequence->row, tile_.head, tile_.Query(r));
+    float* row = out.output.type == Element::float32 ? reinterpret_cast<float*>(to) : row_.AtLeast(n + kPanel);
     if (factor == 0) {
       std::fill_n(row, n, 0.0f);
     } else {
-      if (factor != 1) ScaleSums(r, factor);
-      RowFromPanels(sums_.AtLeast(0), n, kTileRows, r, row);
+      for (int64_t d = 0; d < n; d += kPanel) {
+        const float* sums = sums_.AtLeast(0) + d * kTileRows + r * kPanel;
+        Lanes(std::min(kPanel, n - d),
+              [=](auto v, int64_t i) HWY_ATTR { hn::StoreU(hn::Mul(hn::Set(v, factor), hn::LoadU(v, sums + i)), v, row + d + i); });
+      }
     }
-    StoreRow(row, out.output.type, n, At(out.output, tile_.sequence->row, tile_.head, tile_.Query(r)));
+    if (out.output.type != Element::float32) StoreRow(row, out.output.type, n, to);
   }
 
   void StoreWeights(const Outputs& out, int64_t r, const float* s) const {

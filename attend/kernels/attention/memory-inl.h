@@ -145,11 +145,17 @@ class Memory {
   template <class Seen>
   void Fetch(int64_t panel, const Seen& seen) {
     char& ready = ready_[static_cast<size_t>(panel - panels_.begin)];
-    if (ready) return;
-    ready = 1;
+    if (ready & kKeys) return;
+    ready |= kKeys;
     const Problem& p = *problem_;
     const int64_t first = panel * kPanel, n = std::min(kPanel, sequence_->keys - first), at = panel - panels_.begin;
-    if (p.score != Score::given) {
+    const bool sure = first >= sure_.begin && first + n <= sure_.end;
+    if (p.score == Score::dot && !backward_ && sure && p.key.type == Element::float32 && (!p.key_rows || p.key_rows_key == 0)) {
+      float* across = keys_across_.AtLeast(0) + at * p.dim * kPanel;
+      const char* rows = At(p.key, KeyRow(p, *sequence_, first), head_, sequence_->key_start + first);
+      if (n < kPanel) std::fill_n(across, p.dim * kPanel, 0.0f);
+      LayOut({reinterpret_cast<const float*>(rows), p.key.position, 1}, n, 0, p.dim, kPanel, across);
+    } else if (p.score != Score::given) {
       float* rows = rows_.AtLeast(kPanel * p.dim);
       bool direct = false;
       for (int64_t j = 0; j < n; j++) {
@@ -180,19 +186,35 @@ class Memory {
         for (int64_t j = 0; j < kPanel; j++) Along(keys_along_, rows + j * p.dim, j < n, p.dim, at * kPanel + j);
       }
     }
-    float* rows = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
     if (backward_) {
+      float* rows = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
       for (int64_t j = 0; j < n; j++) Copy(p.value, first + j, p.value_dim, rows + j * p.value_dim, seen);
       float* across = values_.AtLeast(0) + at * p.value_dim * kPanel;
       if (n < kPanel)
         for (int64_t d = 0; d < p.value_dim; d++) std::fill(across + d * kPanel + n, across + (d + 1) * kPanel, 0.0f);
       LayOut({rows, p.value_dim, 1}, n, 0, p.value_dim, kPanel, across);
-    } else {
+    }
+  }
+
+  // Values of the panels of a span as rows, 64 dimensions from d on: where they lie, or laid out.
+  template <class Seen>
+  Right ValuesAlong(int64_t d, const Span& span, const Seen& seen) {
+    const Problem& p = *problem_;
+    if (values_in_place_ && span.begin * kPanel >= sure_.begin && std::min(span.end * kPanel, sequence_->seen) <= sure_.end) {
+      const char* at = At(p.value, KeyRow(p, *sequence_, 0), head_, sequence_->key_start + span.begin * kPanel);
+      return {reinterpret_cast<const float*>(at) + d, p.value.position};
+    }
+    for (int64_t panel = span.begin; panel < span.end; panel++) {
+      char& ready = ready_[static_cast<size_t>(panel - panels_.begin)];
+      if (ready & kValues) continue;
+      ready |= kValues;
+      float* buffer = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
       for (int64_t j = 0; j < kPanel; j++) {
-        const float* row = j < n ? Load(p.value, first + j, p.value_dim, rows, seen) : nullptr;
-        Along(values_, row, row != nullptr, p.value_dim, at * kPanel + j);
+        const float* row = panel * kPanel + j < sequence_->keys ? Load(p.value, panel * kPanel + j, p.value_dim, buffer, seen) : nullptr;
+        Along(values_, row, row != nullptr, p.value_dim, (panel - panels_.begin) * kPanel + j);
       }
     }
+    return {values_.AtLeast(0) + Place(d, span.begin)};
   }
 
   // panels: those that may be asked for. few: nothing is laid out (few-inl.h), and only what is known of keys is kept here.
@@ -204,6 +226,10 @@ class Memory {
     backward_ = backward;
     const int64_t n = count(), keys = n * kPanel;
     if (p.score == Score::euclidean) squares_.assign(static_cast<size_t>(keys), 0);
+    sure_ = SurelySeen(p, s);
+    const int64_t step = p.value.position;  // rows far apart would share few places of the first cache
+    values_in_place_ = !backward && p.value.type == Element::float32 && p.value_dim % kLanes == 0 && step >= p.value_dim &&
+                       step <= 2 * kPanel && (!p.key_rows || p.key_rows_key == 0);
     if (few) return;
     ready_.assign(static_cast<size_t>(n), 0);
     if (p.score != Score::given) keys_across_.AtLeast(keys * p.dim);
@@ -221,7 +247,6 @@ class Memory {
   const float* ValuesAcross(int64_t panel) { return values_.AtLeast(0) + (panel - panels_.begin) * problem_->value_dim * kPanel; }
   // From the first key of `panel` on, 64 dimensions from d on: (keys, 64).
   const float* KeysAlong(int64_t d, int64_t panel) { return keys_along_.AtLeast(0) + Place(d, panel); }
-  const float* ValuesAlong(int64_t d, int64_t panel) { return values_.AtLeast(0) + Place(d, panel); }
   // The same of additive scores, (keys, 16).
   const float* KeyStripe(int64_t d, int64_t panel) { return Stripe(keys_along_, d, panel); }
   // |k|^2 of the keys of a panel.
@@ -240,7 +265,7 @@ class Memory {
       LoadRow(at, from.type, n, buffer);
       row = buffer;
     }
-    return Finite(row, n) || seen(j) ? row : nullptr;
+    return (j >= sure_.begin && j < sure_.end) || Finite(row, n) || seen(j) ? row : nullptr;
   }
 
   // The same as a copy.
@@ -271,8 +296,9 @@ class Memory {
   const Problem* problem_ = nullptr;
   const Sequence* sequence_ = nullptr;
   int64_t head_ = 0;
-  Interval panels_;
-  bool backward_ = false;
+  Interval panels_, sure_;
+  bool backward_ = false, values_in_place_ = false;
+  static constexpr char kKeys = 1, kValues = 2;  // bits of ready_: what of a panel was laid out
   std::vector<char> ready_, direct_;
   std::vector<float> squares_;
   Storage rows_, keys_across_, keys_along_, values_;

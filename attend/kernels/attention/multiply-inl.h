@@ -30,26 +30,36 @@ constexpr int kMultiplyVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
 
 // Matrices lie in panels: 64 columns of all rows, then the next 64 (panels, rows, 64), so that every product reads and writes rows of 64.
 
-// A matrix of which element (i, k) is data[i * row + k * step].
+// A matrix of which element (i, k) is data[i * row + k % 64 * step + k / 64 * panel].
 struct Left {
   const float* data;
-  int64_t row, step;
+  int64_t row, step, panel = 0;
+};
+
+// A matrix whose rows begin `step` apart.
+struct Right {
+  const float* data;
+  int64_t step = kPanel;
 };
 
 template <int kRows, int kVectors>
-HWY_INLINE void MultiplyTile(Left a, const float* HWY_RESTRICT b, int64_t depth, float* HWY_RESTRICT c, bool add) {
+HWY_INLINE void MultiplyTile(Left a, Right b, int64_t depth, float* HWY_RESTRICT c, bool add) {
   V sum[kRows][kVectors];
   const float* row[kRows];
   ATTEND_UNROLL for (int i = 0; i < kRows; i++) {
     row[i] = a.data + i * a.row;
     ATTEND_UNROLL for (int v = 0; v < kVectors; v++) sum[i][v] = add ? hn::LoadU(df, c + i * kPanel + v * kLanes) : hn::Zero(df);
   }
-  for (int64_t k = 0, at = 0; k < depth; k++, at += a.step) {
-    V w[kVectors];
-    ATTEND_UNROLL for (int v = 0; v < kVectors; v++) w[v] = hn::LoadU(df, b + k * kPanel + v * kLanes);
-    ATTEND_UNROLL for (int i = 0; i < kRows; i++) {
-      const V x = hn::Set(df, row[i][at]);
-      ATTEND_UNROLL for (int v = 0; v < kVectors; v++) sum[i][v] = hn::MulAdd(x, w[v], sum[i][v]);
+  const float* HWY_RESTRICT right = b.data;
+  for (int64_t begin = 0, panel = 0; begin < depth; begin += kPanel, panel += a.panel) {
+    const int64_t n = std::min(kPanel, depth - begin);
+    for (int64_t k = 0, at = panel; k < n; k++, at += a.step, right += b.step) {
+      V w[kVectors];
+      ATTEND_UNROLL for (int v = 0; v < kVectors; v++) w[v] = hn::LoadU(df, right + v * kLanes);
+      ATTEND_UNROLL for (int i = 0; i < kRows; i++) {
+        const V x = hn::Set(df, row[i][at]);
+        ATTEND_UNROLL for (int v = 0; v < kVectors; v++) sum[i][v] = hn::MulAdd(x, w[v], sum[i][v]);
+      }
     }
   }
   ATTEND_UNROLL for (int i = 0; i < kRows; i++) ATTEND_UNROLL for (int v = 0; v < kVectors; v++)
@@ -57,11 +67,11 @@ HWY_INLINE void MultiplyTile(Left a, const float* HWY_RESTRICT b, int64_t depth,
 }
 
 template <int kVectors>
-HWY_INLINE void MultiplyRows(Left a, int64_t rows, const float* b, int64_t depth, float* c, bool add) {
+HWY_INLINE void MultiplyRows(Left a, int64_t rows, Right b, int64_t depth, float* c, bool add) {
   int64_t i = 0;
   for (; i + kMultiplyRows <= rows; i += kMultiplyRows)
-    MultiplyTile<kMultiplyRows, kVectors>({a.data + i * a.row, a.row, a.step}, b, depth, c + i * kPanel, add);
-  const Left rest{a.data + i * a.row, a.row, a.step};
+    MultiplyTile<kMultiplyRows, kVectors>({a.data + i * a.row, a.row, a.step, a.panel}, b, depth, c + i * kPanel, add);
+  const Left rest{a.data + i * a.row, a.row, a.step, a.panel};
   float* to = c + i * kPanel;
   switch (rows - i) {
     case 5:
@@ -80,16 +90,16 @@ HWY_INLINE void MultiplyRows(Left a, int64_t rows, const float* b, int64_t depth
 }
 
 // c (rows, 64), or its first `columns` rounded up to vectors, = or += a (rows, depth) times b (depth, 64).
-inline HWY_NOINLINE void Multiply(Left a, int64_t rows, const float* b, int64_t depth, int64_t columns, float* c, bool add) {
+inline HWY_NOINLINE void Multiply(Left a, int64_t rows, Right b, int64_t depth, int64_t columns, float* c, bool add) {
   int64_t v = 0;
   const int64_t vectors = (columns + kLanes - 1) / kLanes;
   for (; v + kMultiplyVectors <= vectors; v += kMultiplyVectors)
-    MultiplyRows<kMultiplyVectors>(a, rows, b + v * kLanes, depth, c + v * kLanes, add);
+    MultiplyRows<kMultiplyVectors>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
   if (kMultiplyVectors == 4 && vectors - v >= 2) {
-    MultiplyRows<2>(a, rows, b + v * kLanes, depth, c + v * kLanes, add);
+    MultiplyRows<2>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
     v += 2;
   }
-  if (v < vectors) MultiplyRows<1>(a, rows, b + v * kLanes, depth, c + v * kLanes, add);
+  if (v < vectors) MultiplyRows<1>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
 }
 
 }  // namespace fused

@@ -21,6 +21,14 @@ HWY_INLINE V AtMost(V x, V limit) {
 #endif
 }
 
+HWY_INLINE V AtLeast(V x, V limit) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+  return hn::Max(limit, x);
+#else
+  return hn::IfThenElse(hn::Lt(x, limit), limit, x);
+#endif
+}
+
 // v tanh(q + k) summed over the dimensions, without a transcendental a pair (KERNELS, "Additive attention"): tanh x = 1 - 2 / (1 + e^2x),
 // and e^2(q + k) = e^2q e^2k. With w = |v| / 2^e the terms w / (1 + e^2q e^2k) = 1 / (a + b e^2k) for a = 1 / w, b = a e^2q; two share a
 // division: 1/x0 + 1/x1 = (x0 + x1) / (x0 x1), x limited to 2^62 so that no product overflows. What has v < 0 is subtracted.

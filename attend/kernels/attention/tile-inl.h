@@ -21,12 +21,10 @@ constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 constexpr uint32_t kDropoutStream = 0, kSampleStream = 1;  // ops/philox.h
 
-// 2^x for x <= 1 or so, within 1 ulp; 0 below -126. NaN stays NaN.
+// 2^x for x <= 1 or so, within 1 ulp from -126 on; 0 from -127 down, less than 2^-125 between. NaN stays NaN.
 HWY_INLINE V Exp2(V x) {
   const hn::RebindToSigned<F> di;
-  const V low = hn::Set(df, -126.0f);
-  const auto small = hn::Lt(x, low);
-  const V in = hn::IfThenElse(small, low, x);
+  const V in = AtLeast(x, hn::Set(df, -127.0f));
   const V magic = hn::Set(df, 12582912.0f);  // 1.5 * 2^23: rounds to an integer in the low bits
   const V t = hn::Add(in, magic);
   const V f = hn::Sub(in, hn::Sub(t, magic));
@@ -37,8 +35,7 @@ HWY_INLINE V Exp2(V x) {
   p = hn::MulAdd(p, f, hn::Set(df, 2.402264791363012e-1f));
   p = hn::MulAdd(p, f, hn::Set(df, 6.931472028550421e-1f));
   p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
-  const auto bits = hn::ShiftLeft<23>(hn::BitCast(di, t));
-  return hn::IfThenZeroElse(small, hn::BitCast(df, hn::Add(hn::BitCast(di, p), bits)));
+  return hn::BitCast(df, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, t))));
 }
 
 HWY_INLINE float LargestOf(V x) {
@@ -100,6 +97,7 @@ class Tile {
     unit = p.normaliser == Normaliser::softmax || p.normaliser == Normaliser::sigmoid ? kLog2E : 1;
     const bool layer_scale = p.score == Score::cosine || p.score == Score::euclidean;
     scale = layer_scale ? p.param[head * p.param_head] : p.score == Score::dot ? p.scale : 1;
+    masked_factor_ = p.bias.data || p.score == Score::euclidean || !(scale > 0) ? 1 : unit * scale;
     for (int64_t r = 0; r < rows; r++) seen[r] = plan.Count(r);
     if (p.score != Score::given) few ? LoadFewQueries() : LoadQueries(backward);
     dropout_ = random::Dropout(p.dropout);
@@ -126,7 +124,7 @@ class Tile {
         std::fill_n(to, rows * kPanel, 0.0f);
       } else {
         for (int64_t d = 0; d < p.dim; d += kPanel)
-          Multiply({queries_.AtLeast(0) + d * kTileRows, kPanel, 1}, rows, memory_->KeysAcross(panel) + d * kPanel,
+          Multiply({queries_.AtLeast(0) + d * kTileRows, kPanel, 1}, rows, {memory_->KeysAcross(panel) + d * kPanel},
                    std::min(kPanel, p.dim - d), columns, to, d > 0);
       }
     }
@@ -139,36 +137,57 @@ class Tile {
 
   // Raw scores of a row become s in units of log e / log 2 (softmax, sigmoid) or 1, with scale and bias; what is hidden is -inf.
   void Finish(const Span& span, int64_t r, float* s) const {
-    FinishWith(span, r, s, [](V x) HWY_ATTR { return x; });
+    FinishWith(span, r, 0, s, [](V x, int64_t, int64_t) HWY_ATTR { return x; });
   }
 
-  // The same, and the largest of them.
-  float FinishToMost(const Span& span, int64_t r, float* s) const {
-    Largest most;
-    FinishWith(span, r, s, [&](V x) HWY_ATTR {
-      most.Add(x);
-      return x;
-    });
-    return most.Get();
+  // The same, but where scores need no more than a factor above 0 it is left to Exponentials(). Returns the largest, with the factor; NaN
+  // only where nothing else is above -inf.
+  float MaskToMost(const Span& span, int64_t r, float* s) const {
+    V most = hn::Set(df, kHidden);
+    const int64_t from = span.column, to = from + (span.end - span.begin) * kPanel;
+    if (masked_factor_ != 1) {
+      for (int64_t column = from; column < to; column += kPanel) {
+        float* row = Row(s, column, r);
+        if (plan.Whole(column)) {
+          for (int64_t v = 0; v < kPanel; v += kLanes) most = hn::Max(hn::LoadU(df, row + v), most);
+        } else {
+          const uint64_t visible = plan.Visible(column, r);
+          uint8_t bits[16];
+          std::memcpy(bits, &visible, 8);
+          for (int64_t v = 0; v < kPanel; v += kLanes) {
+            const V x = hn::IfThenElse(LanesOf(bits, v), hn::LoadU(df, row + v), hn::Set(df, kHidden));
+            hn::StoreU(x, df, row + v);
+            most = hn::Max(x, most);
+          }
+        }
+      }
+    } else {
+      FinishWith(span, r, 0, s, [&](V x, int64_t, int64_t) HWY_ATTR {
+        most = hn::Max(x, most);
+        return x;
+      });
+    }
+    const float largest = masked_factor_ * LargestOf(most);
+    return largest == kHidden ? Most(r, from, to, s) : largest;
   }
+  float masked_factor() const { return masked_factor_; }
 
-  // The same, as 2^(s - subtract).
-  void FinishToExponentials(const Span& span, int64_t r, float subtract, float* s) const {
-    const V minus = hn::Set(df, subtract);
-    FinishWith(span, r, s, [=](V x) HWY_ATTR { return Exp2(hn::Sub(x, minus)); });
-  }
-
-  // f(x) of each vector in its place.
+  // f(x - subtract, offset from s, key of the span) of each vector in its place.
   template <class Function>
-  HWY_INLINE void FinishWith(const Span& span, int64_t r, float* s, const Function& f) const {
+  HWY_INLINE void FinishWith(const Span& span, int64_t r, float subtract, float* s, const Function& f) const {
     const Problem& p = *problem;
-    const V factor = hn::Set(df, unit * scale), hidden = hn::Set(df, kHidden);
+    const V factor = hn::Set(df, unit * scale), hidden = hn::Set(df, kHidden), minus = hn::Set(df, -subtract);
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       const int64_t column = Column(span, panel);
       float* row = Row(s, column, r);
+      const bool whole = plan.Whole(column);
+      if (whole && !p.bias.data && p.score != Score::euclidean) {
+        ATTEND_UNROLL for (int64_t v = 0; v < kPanel; v += kLanes)
+            hn::StoreU(f(hn::MulAdd(hn::LoadU(df, row + v), factor, minus), row + v - s, column - span.column + v), df, row + v);
+        continue;
+      }
       HWY_ALIGN float bias[kPanel];
       if (p.bias.data) Bias(panel, r, bias);
-      const bool whole = plan.Whole(column);
       uint8_t bits[16];
       if (!whole) {
         const uint64_t visible = plan.Visible(column, r);
@@ -181,10 +200,10 @@ class Tile {
           const V distance = hn::NegMulAdd(hn::Set(df, 2.0f), x, hn::Add(hn::Set(df, square_[r]), hn::LoadU(df, squares + v)));
           x = hn::Neg(hn::IfThenElse(hn::Lt(distance, hn::Zero(df)), hn::Zero(df), distance));
         }
-        x = hn::Mul(x, factor);
+        x = hn::MulAdd(x, factor, minus);
         if (p.bias.data) x = hn::MulAdd(hn::Set(df, unit), hn::Load(df, bias + v), x);
         if (!whole) x = hn::IfThenElse(LanesOf(bits, v), x, hidden);
-        hn::StoreU(f(x), df, row + v);
+        hn::StoreU(f(x, row + v - s, column - span.column + v), df, row + v);
       }
     }
   }
@@ -195,16 +214,22 @@ class Tile {
     return most.Get();
   }
 
-  // s -> 2^(s - most); returns the sum.
-  float Exponentials(int64_t r, int64_t from, int64_t to, float most, float* s) const {
-    V sum = hn::Zero(df);
-    const V subtract = hn::Set(df, most);
-    ForRow(r, from, to, [&](int64_t at) HWY_ATTR {
-      const V e = Exp2(hn::Sub(hn::LoadU(df, s + at), subtract));
-      hn::StoreU(e, df, s + at);
-      sum = hn::Add(sum, e);
-    });
-    return SumOf(sum);
+  // s -> 2^(factor s - most); returns the sum.
+  float Exponentials(int64_t r, int64_t from, int64_t to, float factor, float most, float* s) const {
+    constexpr int64_t kSums = std::min<int64_t>(4, kPanel / kLanes);
+    V sum[kSums];
+    ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) sum[i] = hn::Zero(df);
+    const V times = hn::Set(df, factor), minus = hn::Set(df, -most);
+    for (int64_t column = from; column < to; column += kPanel) {
+      float* row = Row(s, column, r);
+      for (int64_t v = 0; v < kPanel; v += kSums * kLanes) ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) {
+          const V e = Exp2(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
+          hn::StoreU(e, df, row + v + i * kLanes);
+          sum[i] = hn::Add(sum[i], e);
+        }
+    }
+    ATTEND_UNROLL for (int64_t i = 1; i < kSums; i++) sum[0] = hn::Add(sum[0], sum[i]);
+    return SumOf(sum[0]);
   }
 
   void Fill(int64_t r, int64_t from, int64_t to, float value, float* s) const {
@@ -242,7 +267,7 @@ class Tile {
       return kHidden;
     }
     if (problem->normaliser == Normaliser::softmax) {
-      const float sum = Exponentials(r, 0, to, most, s);
+      const float sum = Exponentials(r, 0, to, 1, most, s);
       Scale(r, 0, to, 1 / sum, s);
       return (most + std::log2(sum)) * kLn2;
     }
@@ -284,7 +309,14 @@ class Tile {
     draws_.resize(static_cast<size_t>(n + 2 * kPanel));
     philox::DrawDropout(sequence->draws, Position(r), static_cast<uint32_t>(head), kDropoutStream, span.begin * kPanel / 8, n / 8,
                         draws_.data());
-    for (int64_t j = 0; j < n; j++) keep[j] = draws_[static_cast<size_t>(j)] >= dropout_.threshold ? kept_ : 0;
+    const hn::RebindToSigned<F> di;
+    const hn::Rebind<uint16_t, F> d16;
+    const auto threshold = hn::Set(di, static_cast<int32_t>(dropout_.threshold));
+    const V kept = hn::Set(df, kept_);
+    for (int64_t j = 0; j < n; j += kLanes) {
+      const auto dropped = hn::Lt(hn::PromoteTo(di, hn::LoadU(d16, draws_.data() + j)), threshold);
+      hn::StoreU(hn::IfThenZeroElse(hn::RebindMask(df, dropped), kept), df, keep + j);
+    }
   }
 
   // exp(-2 (j - c)^2 / D^2) of a panel's keys, and j - c.
@@ -385,6 +417,13 @@ class Tile {
       queries_.AtLeast(kTileRows * (p.dim + kPanel));
     }
     for (int64_t r = 0; r < even; r++) {
+      if (!additive && p.dim <= kPanel) {  // a row is a panel's
+        if (r == rows) break;
+        row = queries_.AtLeast(0) + r * kPanel;
+        LoadQuery(r, row);
+        std::fill(row + p.dim, row + kPanel, 0.0f);
+        continue;
+      }
       if (r < rows) {
         LoadQuery(r, row);
       } else {
@@ -488,6 +527,7 @@ class Tile {
   Additive* additive_ = nullptr;
   random::Dropout dropout_{0};
   float kept_ = 1;
+  float masked_factor_ = 1;
   float square_[kTileRows], inverse_[kTileRows];
   std::vector<uint16_t> draws_;
   Storage row_, queries_, exponentials_, terms_, direct_;

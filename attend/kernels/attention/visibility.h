@@ -30,6 +30,15 @@ inline uint64_t Bits(Interval keys, int64_t panel) {
 
 inline int64_t FloorDivide(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
 
+// Keys of a sequence that some query sees, as far as an interval says.
+inline Interval SurelySeen(const Problem& p, const Sequence& s) {
+  if (p.mask.data || p.centers || s.seeing <= 0) return {};
+  Interval keys{0, s.seen};  // the query at the same position sees a key whatever the window, the block and causality say
+  if (p.window_left || p.block_size) keys.begin = std::max<int64_t>(0, s.offset);
+  if (p.window_right || p.block_size || p.causal) keys.end = std::min(s.seen, s.offset + s.seeing);
+  return keys;
+}
+
 // Which keys a query of one sequence and head may see: an interval, and among the keys of a wider one the global keys; the boolean mask
 // takes away from both.
 class Visibility {
