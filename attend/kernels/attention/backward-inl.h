@@ -336,12 +336,11 @@ class BackwardPass {
   void ValueScores(const Span& span, float* g) {
     const Problem& p = *tile_.problem;
     for (int64_t panel = span.begin; panel < span.end; panel++) {
-      float* to = Tile::Row(g, Tile::Column(span, panel), 0);
+      const int64_t column = Tile::Column(span, panel);
+      float* to = Tile::Row(g, column, 0);
       memory_.Fetch(panel, [](int64_t) { return true; });  // Scores() has done it
-      if (p.value_dim == 0) std::fill_n(to, kTileRows * kPanel, 0.0f);
-      for (int64_t d = 0; d < p.value_dim; d += kPanel)
-        Multiply({output_grad_.AtLeast(0) + d * kTileRows, kPanel, 1}, tile_.rows, {memory_.ValuesAcross(panel) + d * kPanel},
-                 std::min(kPanel, p.value_dim - d), kPanel, to, d > 0);
+      if (p.value_dim == 0 || !tile_.plan.Whole(column)) std::fill_n(to, kTileRows * kPanel, 0.0f);
+      tile_.PairProducts(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g);
     }
   }
 
@@ -353,12 +352,13 @@ class BackwardPass {
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       const int64_t column = Tile::Column(span, panel), at = (panel - sums_.panels.begin) * kPanel;
       const int64_t keys = std::min(kPanel, tile_.sequence->seen - panel * kPanel);
+      const Interval hull = tile_.plan.Whole(column) ? Interval{0, kPanel} : tile_.plan.Hull(column, 1, 0, rows);
       const float* w = Tile::Row(read, column, 0);
       float* g = Tile::Row(ds, column, 0);
       if (sums_.value.data)
         for (int64_t d = 0; d < p.value_dim; d += kPanel)
-          Multiply({w, 1, kPanel}, keys, {output_grad_.AtLeast(0) + d * kTileRows}, rows, std::min(kPanel, p.value_dim - d),
-                   sums_.value.At(d, at), true);
+          Multiply({w + hull.begin, 1, kPanel}, hull.end - hull.begin, {output_grad_.AtLeast(0) + d * kTileRows}, rows,
+                   std::min(kPanel, p.value_dim - d), sums_.value.At(d, at + hull.begin), true);
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
       if (p.score == Score::additive) {
@@ -366,14 +366,14 @@ class BackwardPass {
         continue;
       }
       if (p.score == Score::euclidean) EuclideanSums(panel, at, g);
-      for (int64_t d = 0; d < p.dim; d += kPanel) {
-        Multiply({g, kPanel, 1}, rows, {memory_.KeysAlong(d, panel)}, keys, std::min(kPanel, p.dim - d),
-                 query_sums_.AtLeast(0) + d * kTileRows, !first_);
-        Multiply({g, 1, kPanel}, keys, {scaled_queries_.AtLeast(0) + d * kTileRows}, rows, std::min(kPanel, p.dim - d), sums_.key.At(d, at),
-                 true);
-      }
-      first_ = false;
+      for (int64_t d = 0; d < p.dim; d += kPanel)
+        Multiply({g + hull.begin, 1, kPanel}, hull.end - hull.begin, {scaled_queries_.AtLeast(0) + d * kTileRows}, rows,
+                 std::min(kPanel, p.dim - d), sums_.key.At(d, at + hull.begin), true);
     }
+    if (!sums_.key.data || p.score == Score::additive) return;
+    tile_.KeyProducts(
+        span, ds, p.dim, [&](int64_t d) { return Right{memory_.KeysAlong(d, span.begin)}; }, !first_, query_sums_.AtLeast(0));
+    first_ = false;
   }
 
   // Gradients of keys and values that no query saw.

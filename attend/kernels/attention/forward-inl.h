@@ -212,10 +212,8 @@ class ForwardPass {
       rows_.AddValues(tile_, span, s, sums_.AtLeast(0));
       return;
     }
-    const int64_t keys = std::min(span.end * kPanel, tile_.sequence->seen) - span.begin * kPanel;
-    for (int64_t d = 0; d < p.value_dim; d += kPanel)
-      Multiply({Tile::Row(s, span.column, 0), kPanel, 1, kTileRows * kPanel}, tile_.rows, memory_.ValuesAlong(d, span, seen), keys,
-               std::min(kPanel, p.value_dim - d), sums_.AtLeast(0) + d * kTileRows, !first);
+    tile_.KeyProducts(
+        span, s, p.value_dim, [&](int64_t d) { return memory_.ValuesAlong(d, span, seen); }, !first, sums_.AtLeast(0));
   }
 
   void ScaleSums(int64_t r, float factor) {

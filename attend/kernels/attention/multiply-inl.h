@@ -30,10 +30,10 @@ constexpr int kMultiplyVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
 
 // Matrices lie in panels: 64 columns of all rows, then the next 64 (panels, rows, 64), so that every product reads and writes rows of 64.
 
-// A matrix of which element (i, k) is data[i * row + k % 64 * step + k / 64 * panel].
+// A matrix of which element (i, k - first) is data[i * row + k % 64 * step + k / 64 * panel].
 struct Left {
   const float* data;
-  int64_t row, step, panel = 0;
+  int64_t row, step, panel = 0, first = 0;
 };
 
 // A matrix whose rows begin `step` apart.
@@ -51,9 +51,9 @@ HWY_INLINE void MultiplyTile(Left a, Right b, int64_t depth, float* HWY_RESTRICT
     ATTEND_UNROLL for (int v = 0; v < kVectors; v++) sum[i][v] = add ? hn::LoadU(df, c + i * kPanel + v * kLanes) : hn::Zero(df);
   }
   const float* HWY_RESTRICT right = b.data;
-  for (int64_t begin = 0, panel = 0; begin < depth; begin += kPanel, panel += a.panel) {
-    const int64_t n = std::min(kPanel, depth - begin);
-    for (int64_t k = 0, at = panel; k < n; k++, at += a.step, right += b.step) {
+  for (int64_t k = a.first, end = a.first + depth, panel = 0; k < end; panel += a.panel) {
+    const int64_t until = std::min(end, k / kPanel * kPanel + kPanel);
+    for (int64_t at = panel + k % kPanel * a.step; k < until; k++, at += a.step, right += b.step) {
       V w[kVectors];
       ATTEND_UNROLL for (int v = 0; v < kVectors; v++) w[v] = hn::LoadU(df, right + v * kLanes);
       ATTEND_UNROLL for (int i = 0; i < kRows; i++) {
@@ -70,8 +70,8 @@ template <int kVectors>
 HWY_INLINE void MultiplyRows(Left a, int64_t rows, Right b, int64_t depth, float* c, bool add) {
   int64_t i = 0;
   for (; i + kMultiplyRows <= rows; i += kMultiplyRows)
-    MultiplyTile<kMultiplyRows, kVectors>({a.data + i * a.row, a.row, a.step, a.panel}, b, depth, c + i * kPanel, add);
-  const Left rest{a.data + i * a.row, a.row, a.step, a.panel};
+    MultiplyTile<kMultiplyRows, kVectors>({a.data + i * a.row, a.row, a.step, a.panel, a.first}, b, depth, c + i * kPanel, add);
+  const Left rest{a.data + i * a.row, a.row, a.step, a.panel, a.first};
   float* to = c + i * kPanel;
   switch (rows - i) {
     case 5:

@@ -123,11 +123,39 @@ class Tile {
       } else if (p.dim == 0) {
         std::fill_n(to, rows * kPanel, 0.0f);
       } else {
-        for (int64_t d = 0; d < p.dim; d += kPanel)
-          Multiply({queries_.AtLeast(0) + d * kTileRows, kPanel, 1}, rows, {memory_->KeysAcross(panel) + d * kPanel},
-                   std::min(kPanel, p.dim - d), columns, to, d > 0);
+        PairProducts(Column(span, panel), queries_.AtLeast(0), memory_->KeysAcross(panel), p.dim, s);
       }
     }
+  }
+
+  // The products of the rows of `left` (panels of n dimensions) and a panel's keys or values, (n, 64), to the panel's place in s; of keys
+  // that a row does not see anything.
+  void PairProducts(int64_t column, const float* left, const float* across, int64_t n, float* s) const {
+    plan.ForRows(column, 1, kMultiplyRows, [&](int64_t begin, int64_t end, Interval keys) {
+      const int64_t from = keys.begin / kLanes * kLanes;
+      for (int64_t d = 0; d < n && !keys.empty(); d += kPanel)
+        Multiply({left + d * kTileRows + begin * kPanel, kPanel, 1}, end - begin, {across + d * kPanel + from}, std::min(kPanel, n - d),
+                 keys.end - from, Row(s, column, begin) + from, d > 0);
+    });
+  }
+
+  // sums (panels of n dimensions, rows, 64) = or += a span's rows of s times the rows of `along`, which tells where dimensions from d on
+  // are.
+  template <class Along>
+  void KeyProducts(const Span& span, const float* s, int64_t n, const Along& along, bool add, float* sums) const {
+    plan.ForRows(span.column, span.end - span.begin, kMultiplyRows, [&](int64_t begin, int64_t end, Interval keys) {
+      for (int64_t d = 0; d < n; d += kPanel) {
+        float* to = sums + d * kTileRows + begin * kPanel;
+        if (keys.empty()) {
+          if (!add) std::fill_n(to, (end - begin) * kPanel, 0.0f);
+          continue;
+        }
+        const int64_t panels = keys.begin / kPanel;
+        const Right right = along(d);
+        Multiply({Row(s, span.column + panels * kPanel, begin), kPanel, 1, kTileRows * kPanel, keys.begin % kPanel}, end - begin,
+                 {right.data + keys.begin * right.step, right.step}, keys.end - keys.begin, std::min(kPanel, n - d), to, add);
+      }
+    });
   }
 
   void GivenScores(const Span& span, float* s) const {

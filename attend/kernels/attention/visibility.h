@@ -189,6 +189,29 @@ class Plan {
     const int64_t at = at_[static_cast<size_t>(column / kPanel)];
     return at < 0 ? ~uint64_t{0} : bits_[static_cast<size_t>(at + row)];
   }
+  // Of keys that some of the rows [begin, end) see, among `panels` panels from `column` on: the interval of columns that holds all, from 0.
+  Interval Hull(int64_t column, int64_t panels, int64_t begin, int64_t end) const {
+    Interval hull{panels * kPanel, 0};
+    for (int64_t i = 0; i < panels; i++) {
+      uint64_t any = 0;
+      for (int64_t r = begin; r < end && any != ~uint64_t{0}; r++) any |= Visible(column + i * kPanel, r);
+      if (!any) continue;
+      hull.begin = std::min(hull.begin, i * kPanel + __builtin_ctzll(any));
+      hull.end = (i + 1) * kPanel - __builtin_clzll(any);
+    }
+    return hull;
+  }
+  // f(begin, end, Hull()) of rows [begin, end) that a product takes together, as many as see all alike.
+  template <class Function>
+  void ForRows(int64_t column, int64_t panels, int64_t together, const Function& f) const {
+    bool whole = true;
+    for (int64_t i = 0; i < panels; i++) whole = whole && Whole(column + i * kPanel);
+    if (whole) return f(0, rows_, Interval{0, panels * kPanel});
+    for (int64_t r = 0; r < rows_; r += together) {
+      const int64_t end = std::min(rows_, r + together);
+      f(r, end, Hull(column, panels, r, end));
+    }
+  }
   int64_t Count(int64_t row) const {
     int64_t n = 0;
     for (int64_t c = 0; c < width; c += kPanel) n += __builtin_popcountll(Visible(c, row));
