@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -556,6 +557,145 @@ TEST_P(Attention, PreparedKeys) {
     Forward(call.p, out, Serial);
     EXPECT_NE(outputs[0], outputs[1]);
   }
+}
+
+// A call on vectors of bfloat16, and its gradients.
+struct LowRun {
+  Floats output, lse, query, key, value, scores;  // scores: ds of every pair
+};
+uint16_t Upper(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  return static_cast<uint16_t>(bits >> 16);
+}
+Floats Absolute(Floats x) {
+  for (float& v : x) v = std::abs(v);
+  return x;
+}
+LowRun RunLow(const Case& c, Call call, Floats output_grad, const Floats* output, LowProducts products) {
+  std::vector<std::vector<uint16_t>> kept;
+  const auto low = [&](const Floats& x, Vectors like) {
+    kept.emplace_back();
+    for (float v : x) kept.back().push_back(Upper(v));
+    like.data = kept.back().data();
+    like.type = Element::bfloat16;
+    return like;
+  };
+  kept.reserve(4);
+  Problem p = call.p;
+  p.low_products = products;
+  p.query = low(call.query, p.query);
+  p.key = low(call.key, p.key);
+  p.value = low(call.value, p.value);
+  const int64_t rows = c.batch * c.heads * c.queries;
+  LowRun run;
+  run.output.resize(static_cast<size_t>(rows * c.value_dim));
+  run.lse.resize(static_cast<size_t>(rows));
+  run.query.resize(call.query.size());
+  run.key.resize(call.key.size());
+  run.value.resize(call.value.size());
+  run.scores.resize(static_cast<size_t>(rows * c.keys));
+  const auto like = [](Floats& to, const Vectors& v) { return MutableVectors{to.data(), Element::float32, v.batch, v.head, v.position}; };
+  const Vectors of_output = {nullptr, Element::float32, c.heads * c.queries * c.value_dim, c.queries * c.value_dim, c.value_dim};
+  Outputs out;
+  out.output = like(run.output, of_output);
+  out.batch = c.heads * c.queries;
+  out.head = c.queries;
+  const bool softmax = c.normaliser == Normaliser::softmax;
+  if (softmax) out.lse = run.lse.data();
+  Forward(p, out, Serial);
+  Gradients g;
+  g.output_grad = low(output_grad, of_output);
+  g.batch = out.batch;
+  g.head = out.head;
+  if (softmax) {
+    g.output = of_output;
+    g.output.data = (output ? *output : run.output).data();
+    g.lse = run.lse.data();
+  }
+  g.query = like(run.query, p.query);
+  g.key = like(run.key, p.key);
+  g.value = like(run.value, p.value);
+  g.scores = run.scores.data();
+  g.scores_batch = c.heads * c.queries * c.keys;
+  g.scores_head = c.queries * c.keys;
+  g.scores_query = c.keys;
+  Backward(p, g, Serial);
+  return run;
+}
+
+// Products of pairs of bfloat16: what is summed is off by the rounding of weights and of gradients of scores, 2^-8 of each at most.
+TEST_P(Attention, PairsOfBfloat16) {
+  if (GetParam() == HWY_AVX3 && !__builtin_cpu_supports("avx512bf16")) GTEST_SKIP() << "the processor has no such products";
+  const auto check = [](const Case& c, uint64_t seed) {
+    SCOPED_TRACE(c.name);
+    Call call(c, MakeInputs(c, seed));
+    random::Stream draws(seed);
+    Floats grad = Float(Draw(draws, c.batch * c.heads * c.queries * c.value_dim, 1));
+    for (Floats* x : {&call.query, &call.key, &call.value, &grad})
+      for (float& v : *x) {
+        const uint32_t bits = static_cast<uint32_t>(Upper(v)) << 16;
+        std::memcpy(&v, &bits, 4);
+      }
+    Call absolute = call;
+    absolute.value = Absolute(call.value);
+    const LowRun single = RunLow(c, call, grad, nullptr, LowProducts::never),
+                 paired = RunLow(c, call, grad, &single.output, LowProducts::always);
+    const Floats values = RunLow(c, absolute, grad, nullptr, LowProducts::never).output;
+    const Floats of_values = RunLow(c, call, Absolute(grad), &single.output, LowProducts::never).value;
+    Floats of_queries(call.query.size()), of_keys(call.key.size());  // sums of |ds k| and |ds q|
+    const int64_t group = c.heads / c.kv_heads;
+    for (int64_t bh = 0; bh < c.batch * c.heads; bh++)
+      for (int64_t i = 0; i < c.queries; i++)
+        for (int64_t j = 0; j < c.keys; j++) {
+          const float ds = c.scale * std::abs(single.scores[static_cast<size_t>((bh * c.queries + i) * c.keys + j)]);
+          const int64_t q = (bh * c.queries + i) * c.dim, k = (bh / group * c.keys + j) * c.dim;
+          for (int64_t d = 0; d < c.dim && ds != 0; d++) {
+            of_queries[static_cast<size_t>(q + d)] += ds * std::abs(call.key[static_cast<size_t>(k + d)]);
+            of_keys[static_cast<size_t>(k + d)] += ds * std::abs(call.query[static_cast<size_t>(q + d)]);
+          }
+        }
+    const auto near = [&](const char* what, const Floats& found, const Floats& expected, const Floats& sizes, float rounding) {
+      size_t wrong = 0, differ = 0;
+      for (size_t i = 0; i < found.size(); i++) {
+        wrong += found[i] != expected[i] && !(std::abs(found[i] - expected[i]) <= rounding * sizes[i] + 1e-6f * (1 + sizes[i]));
+        differ += found[i] != expected[i];
+      }
+      EXPECT_EQ(wrong, 0) << what << " of " << found.size();
+      return differ;
+    };
+    near("lse", paired.lse, single.lse, Absolute(single.lse), 0);
+    const size_t differ =
+        near("output", paired.output, single.output, values, 0x1p-8f) + near("query", paired.query, single.query, of_queries, 0x1p-8f) +
+        near("key", paired.key, single.key, of_keys, 0x1p-8f) + near("value", paired.value, single.value, of_values, 0x1p-8f);
+    EXPECT_GT(differ, 0);  // or no pairs were made
+  };
+  int cells = 0;
+  const auto grid = [&](const char* name, const std::function<void(Case&)>& change) {
+    for (Normaliser normaliser : {Normaliser::softmax, Normaliser::sigmoid, Normaliser::entmax15}) {
+      Case c;
+      c.name = std::string(name) + " normaliser " + std::to_string(static_cast<int>(normaliser));
+      c.normaliser = normaliser;
+      c.queries = 53;
+      c.keys = 131;
+      c.dim = 70;
+      c.value_dim = 66;
+      change(c);
+      check(c, static_cast<uint64_t>(50 + cells++));
+    }
+  };
+  grid("all", [](Case&) {});
+  grid("causal, lengths", [](Case& c) { c.causal = c.lengths = true; });
+  grid("window", [](Case& c) { c.left = 9, c.right = 3; });
+  grid("dropout, centres", [](Case& c) { c.dropout = 0.3, c.half_width = 40; });
+  grid("mask, bias", [](Case& c) { c.mask = c.bias = true; });
+  Case c;  // more keys than a span holds
+  c.name = "long";
+  c.queries = 96;
+  c.keys = 1090;
+  c.dim = 16;
+  c.value_dim = 130;
+  check(c, 49);
 }
 
 // Several spans and shares: more keys than one holds, more queries than one takes.

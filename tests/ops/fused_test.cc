@@ -485,7 +485,7 @@ TEST_P(Fused, PackedSequencesAreSequencesAlone) {
 }
 
 // bfloat16 in and out, single precision between: off from double by roundings of the results alone, and by the output that the backward
-// pass reads where it is saved.
+// pass reads where it is saved. Vectors of an even width may go through products of pairs (kernels/attention_test.cc).
 TEST_P(Fused, BFloat16IsSinglePrecisionRounded) {
   torch::manual_seed(10);
   for (int64_t queries : {2, 60}) {

@@ -21,7 +21,8 @@ class BackwardPass {
   void Run(const Problem& p, const Gradients& gradients, const Share& share, const KeySums& sums) {
     const std::vector<Visibility> visible = VisibilityOfHeads(p, share);
     few_ = IsFew(p, share);
-    memory_.Start(p, *share.sequence, share.kv_head, sums.panels, few_, /*backward=*/true);
+    const bool low = !few_ && TakesPairs(p) && (!gradients.output_grad.data || gradients.output_grad.type == Element::bfloat16);
+    memory_.Start(p, *share.sequence, share.kv_head, sums.panels, few_, low, /*backward=*/true);
     if (few_) rows_.Start(p, *share.sequence, share.kv_head);
     g_ = &gradients;
     sums_ = sums;
@@ -36,7 +37,7 @@ class BackwardPass {
       if (p.score == Score::additive) StartAdditive(p, head);
       for (int64_t q = share.begin; q < share.end; q += kTileRows) {
         tile_.Start(p, *share.sequence, memory_, additive_, visible[g], head, q, std::min(kTileRows, share.end - q),
-                    streams ? kBackwardSpanPanels : 0, few_, /*backward=*/true);
+                    streams ? kBackwardSpanPanels : 0, few_, low, /*backward=*/true);
         const int64_t size = (streams ? kBackwardSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel;
         scores_.AtLeast(size);
         grads_.AtLeast(size);
@@ -69,8 +70,10 @@ class BackwardPass {
     const int64_t n = p.value_dim;
     float *row = row_.AtLeast(2 * (std::max(n, p.dim) + kPanel)), *other = row + n;
     output_grad_.AtLeast(kTileRows * (n + kPanel));
+    tile_.Prefetch(g_->output_grad, n);
+    tile_.Prefetch(g_->output, n);
     for (int64_t r = 0; r < tile_.rows; r++) {
-      if (n <= kPanel && n > 0) {  // a row is a panel's
+      if (n <= kPanel && n > 0 && !tile_.low) {  // a row is a panel's
         row = output_grad_.AtLeast(0) + r * kPanel;
         std::fill(row + n, row + kPanel, 0.0f);
       }
@@ -79,7 +82,12 @@ class BackwardPass {
       } else {
         std::fill_n(row, n, 0.0f);
       }
-      if (n > kPanel) RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
+      if (tile_.low) {
+        StoreRow(row, Element::bfloat16, n, reinterpret_cast<char*>(other));  // they are: exactly
+        LowRowToPanels(reinterpret_cast<const char*>(other), n, kTileRows, r, output_grad_.AtLeast(0));
+      } else if (n > kPanel) {
+        RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
+      }
       mean_[r] = 0;
       if (g_->lse && g_->output.data && p.normaliser == Normaliser::softmax && tile_.seen[r] > 0) {
         LoadRow(At(g_->output, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output.type, n, other);
@@ -91,6 +99,9 @@ class BackwardPass {
     float* query_sums = query_sums_.AtLeast(size + kPanel);
     if (few_ || p.score == Score::additive) {
       std::fill_n(query_sums, size, 0.0f);
+    } else if (tile_.low) {
+      PairLowRows(tile_.queries(), tile_.rows, p.dim, scaled_queries_.AtLeast(size + kPanel));
+      PairLowRows(output_grad_.AtLeast(0), tile_.rows, n, output_pairs_.AtLeast(kTileRows * (n + kPanel)));
     } else {  // of products: the first product writes the sums
       float* scaled = scaled_queries_.AtLeast(size + kPanel);
       const float* queries = tile_.queries();
@@ -340,15 +351,17 @@ class BackwardPass {
       float* to = Tile::Row(g, column, 0);
       memory_.Fetch(panel, [](int64_t) { return true; });  // Scores() has done it
       if (p.value_dim == 0 || !tile_.plan.Whole(column)) std::fill_n(to, kTileRows * kPanel, 0.0f);
-      tile_.PairProducts(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g);
+      tile_.low ? tile_.PairProducts<Pairs>(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g)
+                : tile_.PairProducts<Singles>(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g);
     }
   }
 
   // What a span's weights and ds add to the gradients.
-  void Use(const Span& span, const float* read, float* ds) {
+  void Use(const Span& span, float* read, float* ds) {
     const Problem& p = *tile_.problem;
     const int64_t rows = tile_.rows;
     if (few_) return UseFew(span, read, ds);
+    if (tile_.low) return UsePairs(span, read, ds);
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       const int64_t column = Tile::Column(span, panel), at = (panel - sums_.panels.begin) * kPanel;
       const int64_t keys = std::min(kPanel, tile_.sequence->seen - panel * kPanel);
@@ -357,8 +370,8 @@ class BackwardPass {
       float* g = Tile::Row(ds, column, 0);
       if (sums_.value.data)
         for (int64_t d = 0; d < p.value_dim; d += kPanel)
-          Multiply({w + hull.begin, 1, kPanel}, hull.end - hull.begin, {output_grad_.AtLeast(0) + d * kTileRows}, rows,
-                   std::min(kPanel, p.value_dim - d), sums_.value.At(d, at + hull.begin), true);
+          Multiply<Singles>({w + hull.begin, 1, kPanel}, hull.end - hull.begin, {output_grad_.AtLeast(0) + d * kTileRows}, rows,
+                            std::min(kPanel, p.value_dim - d), sums_.value.At(d, at + hull.begin), true);
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
       if (p.score == Score::additive) {
@@ -367,11 +380,41 @@ class BackwardPass {
       }
       if (p.score == Score::euclidean) EuclideanSums(panel, at, g);
       for (int64_t d = 0; d < p.dim; d += kPanel)
-        Multiply({g + hull.begin, 1, kPanel}, hull.end - hull.begin, {scaled_queries_.AtLeast(0) + d * kTileRows}, rows,
-                 std::min(kPanel, p.dim - d), sums_.key.At(d, at + hull.begin), true);
+        Multiply<Singles>({g + hull.begin, 1, kPanel}, hull.end - hull.begin, {scaled_queries_.AtLeast(0) + d * kTileRows}, rows,
+                          std::min(kPanel, p.dim - d), sums_.key.At(d, at + hull.begin), true);
     }
     if (!sums_.key.data || p.score == Score::additive) return;
-    tile_.KeyProducts(
+    tile_.KeyProducts<Singles>(
+        span, ds, p.dim, [&](int64_t d) { return Right{memory_.KeysAlong(d, span.begin)}; }, !first_, query_sums_.AtLeast(0));
+    first_ = false;
+  }
+
+  // The same with pairs of bfloat16, of weights and of ds times the scale.
+  void UsePairs(const Span& span, float* read, float* ds) {
+    const Problem& p = *tile_.problem;
+    const int64_t rows = tile_.rows, pairs = (rows + 1) / 2;
+    const auto sum = [&](const KeySums::Of& to, int64_t n, const float* left, int64_t step, const float* right, Interval hull, int64_t at) {
+      for (int64_t d = 0; d < n; d += kPanel)
+        Multiply<Pairs>({left + hull.begin, 1, step}, hull.end - hull.begin, {right + d * (kTileRows / 2)}, pairs, std::min(kPanel, n - d),
+                        to.At(d, at + hull.begin), true);
+    };
+    for (int64_t panel = span.begin; panel < span.end; panel++) {
+      const int64_t column = Tile::Column(span, panel), at = (panel - sums_.panels.begin) * kPanel;
+      const Interval hull = tile_.plan.Whole(column) ? Interval{0, kPanel} : tile_.plan.Hull(column, 1, 0, rows);
+      float *w = Tile::Row(read, column, 0), *g = Tile::Row(ds, column, 0);
+      if (sums_.value.data) {
+        PairScores(w, rows, 1, 2 * kPanel, w);
+        sum(sums_.value, p.value_dim, w, 2 * kPanel, output_pairs_.AtLeast(0), hull, at);
+      }
+      if (g_->scores) StoreScores(panel, g);
+      if (!sums_.key.data) continue;
+      float* of_keys = score_pairs_.AtLeast(kTileRows / 2 * kPanel);
+      PairScores(g, rows, tile_.scale, kPanel, of_keys);
+      sum(sums_.key, p.dim, of_keys, kPanel, scaled_queries_.AtLeast(0), hull, at);
+      for (int64_t r = 0; r < rows; r++) RowToHalves(g + r * kPanel);
+    }
+    if (!sums_.key.data) return;
+    tile_.KeyProducts<Pairs>(
         span, ds, p.dim, [&](int64_t d) { return Right{memory_.KeysAlong(d, span.begin)}; }, !first_, query_sums_.AtLeast(0));
     first_ = false;
   }
@@ -522,7 +565,7 @@ class BackwardPass {
   double sum_[kTileRows], square_sum_[kTileRows], total_ = 0;
   std::vector<char> touched_;  // keys whose gradient in place has something in it
   std::vector<float> four_v_, h_, row_copy_;
-  Storage scores_, grads_, read_, row_, keep_, output_grad_, query_sums_, scaled_queries_;
+  Storage scores_, grads_, read_, row_, keep_, output_grad_, query_sums_, scaled_queries_, output_pairs_, score_pairs_;
 };
 
 // From sum_i t_ij q_i and sum_i t_ij of key j its gradient, in place (ops/scores/*.h). own: scratch (D).

@@ -14,7 +14,7 @@ namespace fused {
 
 // Panels of keys whose scores are held at once where a row need not be seen as a whole; of the backward pass, which holds their gradients
 // too.
-constexpr int64_t kSpanPanels = 8, kBackwardSpanPanels = 4;
+constexpr int64_t kSpanPanels = 16, kBackwardSpanPanels = 4;
 
 // Rows that go through each step of softmax together: one does not wait for another.
 constexpr int64_t kTogetherRows = 8;
@@ -24,7 +24,8 @@ class ForwardPass {
   void Run(const Problem& p, const Outputs& out, const Share& share) {
     const std::vector<Visibility> visible = VisibilityOfHeads(p, share);
     few_ = IsFew(p, share);
-    memory_.Start(p, *share.sequence, share.kv_head, HullOf(visible, share), few_, /*backward=*/false);
+    const bool low = !few_ && TakesPairs(p);
+    memory_.Start(p, *share.sequence, share.kv_head, HullOf(visible, share), few_, low, /*backward=*/false);
     if (few_) rows_.Start(p, *share.sequence, share.kv_head);
     const bool streams =
         p.readout == Readout::soft && !out.weights.data &&
@@ -36,7 +37,7 @@ class ForwardPass {
         few_ ? rows_.StartHead(p.param + head * p.param_head) : additive_.Start(p.param + head * p.param_head, p.dim);
       for (int64_t q = share.begin; q < share.end; q += kTileRows) {
         tile_.Start(p, *share.sequence, memory_, additive_, visible[g], head, q, std::min(kTileRows, share.end - q),
-                    streams ? kSpanPanels : 0, few_, /*backward=*/false);
+                    streams ? kSpanPanels : 0, few_, low, /*backward=*/false);
         sums_.AtLeast(kTileRows * (p.value_dim + kPanel));
         scores_.AtLeast((streams ? kSpanPanels * kPanel : tile_.plan.width) * kTileRows + kPanel);
         streams ? Stream(out, seen) : Whole(out, seen);
@@ -51,7 +52,7 @@ class ForwardPass {
   template <class Seen>
   void Stream(const Outputs& out, const Seen& seen) {
     const Problem& p = *tile_.problem;
-    const bool softmax = p.normaliser == Normaliser::softmax;
+    const bool softmax = p.normaliser == Normaliser::softmax, halves = tile_.low && softmax && !p.centers && p.dropout == 0;
     float most[kTileRows], sum[kTileRows], *s = scores_.AtLeast(0);
     std::fill_n(most, kTileRows, kHidden);
     std::fill_n(sum, kTileRows, 0.0f);
@@ -75,7 +76,9 @@ class ForwardPass {
               continue;
             }
             const float old = before[r - begin], weight = old == most[r] ? 1 : old == kHidden ? 0 : std::exp2(old - most[r]);
-            sum[r] = sum[r] * weight + tile_.Exponentials(r, column, column + width, tile_.masked_factor(), most[r], here);
+            sum[r] =
+                sum[r] * weight + (halves ? tile_.Exponentials<true>(r, column, column + width, tile_.masked_factor(), most[r], here)
+                                          : tile_.Exponentials<false>(r, column, column + width, tile_.masked_factor(), most[r], here));
             if (weight != 1 && !first) ScaleSums(r, weight);
           }
         } else {
@@ -89,7 +92,7 @@ class ForwardPass {
           if (p.dropout > 0) Drop(span, r, here);
         }
       }
-      AddValues(span, here, first, seen);
+      AddValues(span, here, halves, first, seen);
       first = false;
     }
     for (int64_t r = 0; r < tile_.rows; r++) {
@@ -125,7 +128,7 @@ class ForwardPass {
     }
     bool first = true;
     for (const Span& span : tile_.plan.spans) {
-      AddValues(span, s, first, seen);
+      AddValues(span, s, false, first, seen);
       first = false;
     }
     for (int64_t r = 0; r < tile_.rows; r++) Store(out, r, first || tile_.seen[r] == 0 ? 0 : 1);
@@ -203,17 +206,20 @@ class ForwardPass {
     }
   }
 
-  // sums (panels of value dimensions, rows, 64) = or += weights times values.
+  // sums (panels of value dimensions, rows, 64) = or += weights times values. halves: weights are bfloat16 already.
   template <class Seen>
-  void AddValues(const Span& span, const float* s, bool first, const Seen& seen) {
+  void AddValues(const Span& span, float* s, bool halves, bool first, const Seen& seen) {
     const Problem& p = *tile_.problem;
     if (few_) {
       for (int64_t d = 0; first && d < p.value_dim; d += kPanel) std::fill_n(sums_.AtLeast(0) + d * kTileRows, tile_.rows * kPanel, 0.0f);
       rows_.AddValues(tile_, span, s, sums_.AtLeast(0));
       return;
     }
-    tile_.KeyProducts(
-        span, s, p.value_dim, [&](int64_t d) { return memory_.ValuesAlong(d, span, seen); }, !first, sums_.AtLeast(0));
+    const auto along = [&](int64_t d) { return memory_.ValuesAlong(d, span, seen); };
+    if (!tile_.low) return tile_.KeyProducts<Singles>(span, s, p.value_dim, along, !first, sums_.AtLeast(0));
+    for (int64_t panel = span.begin; panel < span.end && !halves; panel++)
+      for (int64_t r = 0; r < tile_.rows; r++) RowToHalves(Tile::Row(s, Tile::Column(span, panel), r));
+    tile_.KeyProducts<Pairs>(span, s, p.value_dim, along, !first, sums_.AtLeast(0));
   }
 
   void ScaleSums(int64_t r, float factor) {

@@ -138,6 +138,42 @@ HWY_INLINE void ExpTwice(float* x, int64_t n, float limit) {
                HWY_ATTR { hn::StoreU(Exp(d, Clamp(d, hn::Mul(hn::Set(d, 2.0f), hn::LoadU(d, x + i)), -2 * limit, 2 * limit)), d, x + i); });
 }
 
+// Do the products of a call take pairs of bfloat16? Those of vectors that are compared and read as they are.
+inline bool TakesPairs(const Problem& p) {
+  const auto fits = [](const Vectors& v, int64_t n) { return v.type == Element::bfloat16 && n > 0 && n % Pairs::kPer == 0; };
+  return p.score == Score::dot && fits(p.query, p.dim) && fits(p.key, p.dim) && fits(p.value, p.value_dim) && Pairs::Serves(p.low_products);
+}
+
+// A row of bfloat16 in panels of `rows` rows, 32 pairs in the place of 64 floats.
+HWY_INLINE void LowRowToPanels(const char* row, int64_t n, int64_t rows, int64_t r, float* panels) {
+  for (int64_t c = 0; c < n; c += kPanel)
+    std::memcpy(panels + (c / kPanel * rows + r) * kPanel, row + c * 2, static_cast<size_t>(std::min(kPanel, n - c)) * 2);
+}
+
+// Rows 2i and 2i + 1 of such panels as pairs, (n / 64, 24, 64); a missing last one counts as zeros.
+inline void PairLowRows(const float* panels, int64_t rows, int64_t n, float* to) {
+  static constexpr uint16_t kZeros[kPanel] = {};
+  for (int64_t c = 0; c < n; c += kPanel)
+    for (int64_t r = 0; r < rows; r += 2) {
+      const auto* first = reinterpret_cast<const uint16_t*>(panels + c * kTileRows + r * kPanel);
+      const auto* second = r + 1 < rows ? first + 2 * kPanel : kZeros;
+      auto* pairs = reinterpret_cast<uint32_t*>(to + (c / kPanel * kTileRows + r) / 2 * kPanel);
+      const int64_t here = std::min(kPanel, n - c);
+      for (int64_t i = 0; i < here; i++) pairs[i] = static_cast<uint32_t>(first[i]) | static_cast<uint32_t>(second[i]) << 16;
+    }
+}
+
+// The rows of a panel's scores, times a factor, two and two as pairs: (rows / 2, `step`) numbers; a missing last row counts as zeros.
+HWY_INLINE void PairScores(const float* rows, int64_t n, float factor, int64_t step, float* to) {
+  const V times = hn::Set(df, factor);
+  for (int64_t r = 0; r < n; r += 2, to += step)
+    for (int64_t v = 0; v < kPanel; v += kLanes) {
+      const V first = hn::Mul(times, hn::LoadU(df, rows + r * kPanel + v));
+      const V second = r + 1 < n ? hn::Mul(times, hn::LoadU(df, rows + (r + 1) * kPanel + v)) : hn::Zero(df);
+      hn::StoreU(Paired(first, second), df, to + v);
+    }
+}
+
 // Rows of keys and values, laid out panel by panel when a tile first asks for one.
 class Memory {
  public:
@@ -149,6 +185,7 @@ class Memory {
     ready |= kKeys;
     const Problem& p = *problem_;
     const int64_t first = panel * kPanel, n = std::min(kPanel, sequence_->keys - first), at = panel - panels_.begin;
+    if (low_) return FetchLow(panel, seen);
     const bool sure = first >= sure_.begin && first + n <= sure_.end;
     if (p.score == Score::dot && !backward_ && sure && p.key.type == Element::float32 && (!p.key_rows || p.key_rows_key == 0)) {
       float* across = keys_across_.AtLeast(0) + at * p.dim * kPanel;
@@ -208,6 +245,11 @@ class Memory {
       char& ready = ready_[static_cast<size_t>(panel - panels_.begin)];
       if (ready & kValues) continue;
       ready |= kValues;
+      if (low_) {
+        LowRows(p.value, panel, p.value_dim, seen);
+        PairRows(p.value_dim, panel, values_);
+        continue;
+      }
       float* buffer = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
       for (int64_t j = 0; j < kPanel; j++) {
         const float* row = panel * kPanel + j < sequence_->keys ? Load(p.value, panel * kPanel + j, p.value_dim, buffer, seen) : nullptr;
@@ -217,13 +259,15 @@ class Memory {
     return {values_.AtLeast(0) + Place(d, span.begin)};
   }
 
-  // panels: those that may be asked for. few: nothing is laid out (few-inl.h), and only what is known of keys is kept here.
-  void Start(const Problem& p, const Sequence& s, int64_t kv_head, Interval panels, bool few, bool backward) {
+  // panels: those that may be asked for. low: keys and values are laid out in pairs of bfloat16. few: nothing is laid out (few-inl.h), and
+  // only what is known of keys is kept here.
+  void Start(const Problem& p, const Sequence& s, int64_t kv_head, Interval panels, bool few, bool low, bool backward) {
     problem_ = &p;
     sequence_ = &s;
     head_ = kv_head;
     panels_ = panels;
     backward_ = backward;
+    low_ = low;
     const int64_t n = count(), keys = n * kPanel;
     if (p.score == Score::euclidean) squares_.assign(static_cast<size_t>(keys), 0);
     sure_ = SurelySeen(p, s);
@@ -243,9 +287,10 @@ class Memory {
 
   int64_t count() const { return panels_.end - panels_.begin; }
   // (D, 64) and, of the backward pass, (Dv, 64): dimensions by keys.
+  // Of pairs, (D / 2, 64).
   const float* KeysAcross(int64_t panel) { return keys_across_.AtLeast(0) + (panel - panels_.begin) * problem_->dim * kPanel; }
   const float* ValuesAcross(int64_t panel) { return values_.AtLeast(0) + (panel - panels_.begin) * problem_->value_dim * kPanel; }
-  // From the first key of `panel` on, 64 dimensions from d on: (keys, 64).
+  // From the first key of `panel` on, 64 dimensions from d on: (keys, 64); of pairs (keys / 2, 64).
   const float* KeysAlong(int64_t d, int64_t panel) { return keys_along_.AtLeast(0) + Place(d, panel); }
   // The same of additive scores, (keys, 16).
   const float* KeyStripe(int64_t d, int64_t panel) { return Stripe(keys_along_, d, panel); }
@@ -288,7 +333,59 @@ class Memory {
       std::fill(at + here, at + kPanel, 0.0f);
     }
   }
-  int64_t Place(int64_t d, int64_t panel) const { return (d / kPanel * count() + panel - panels_.begin) * kPanel * kPanel; }
+  int64_t Place(int64_t d, int64_t panel) const {
+    const int64_t rows = low_ ? kPanel / Pairs::kPer : kPanel;
+    return (d / kPanel * count() + panel - panels_.begin) * rows * kPanel;
+  }
+
+  // The keys or values of a panel as they are, bfloat16 (64, n), to rows_; what does not exist, or is not finite and seen by nobody, as
+  // zeros.
+  template <class Seen>
+  void LowRows(const Vectors& from, int64_t panel, int64_t n, const Seen& seen) {
+    auto* rows = reinterpret_cast<uint16_t*>(rows_.AtLeast(kPanel * std::max(problem_->value_dim, problem_->dim)));
+    float* buffer = row_.AtLeast(n + kPanel);
+    for (int64_t j = 0; j < kPanel; j++) {
+      const int64_t key = panel * kPanel + j;
+      uint16_t* to = rows + j * n;
+      const bool sure = key >= sure_.begin && key < sure_.end;
+      if (!sure && (key >= sequence_->keys || !Load(from, key, n, buffer, seen))) {
+        std::fill_n(to, n, uint16_t{0});
+      } else {
+        std::memcpy(to, At(from, KeyRow(*problem_, *sequence_, key), head_, sequence_->key_start + key), static_cast<size_t>(n) * 2);
+      }
+    }
+  }
+
+  // Those rows, two and two, to the panel's place in `to`, (n / 64, keys / 2, 64).
+  void PairRows(int64_t n, int64_t panel, Storage& to) {
+    const auto* rows = reinterpret_cast<const uint16_t*>(rows_.AtLeast(0));
+    for (int64_t d = 0; d < n; d += kPanel) {
+      auto* pairs = reinterpret_cast<uint32_t*>(to.AtLeast(0) + Place(d, panel));
+      const int64_t here = std::min(kPanel, n - d);
+      for (int64_t j = 0; j < kPanel; j += 2, pairs += kPanel)
+        for (int64_t i = 0; i < here; i++)
+          pairs[i] = static_cast<uint32_t>(rows[j * n + d + i]) | static_cast<uint32_t>(rows[(j + 1) * n + d + i]) << 16;
+    }
+  }
+
+  // Those rows, of which pairs of dimensions become rows.
+  void PairsAcross(int64_t n, float* to) {
+    const int64_t pairs = n / Pairs::kPer;
+    LayOut({rows_.AtLeast(0), pairs, 1}, kPanel, 0, pairs, kPanel, to);
+  }
+
+  template <class Seen>
+  void FetchLow(int64_t panel, const Seen& seen) {
+    const Problem& p = *problem_;
+    const int64_t at = panel - panels_.begin;
+    LowRows(p.key, panel, p.dim, seen);
+    PairsAcross(p.dim, keys_across_.AtLeast(0) + at * p.dim * kPanel);
+    if (!backward_) return;
+    PairRows(p.dim, panel, keys_along_);
+    LowRows(p.value, panel, p.value_dim, seen);
+    PairsAcross(p.value_dim, values_.AtLeast(0) + at * p.value_dim * kPanel);
+  }
+
   float* Stripe(Storage& s, int64_t d, int64_t panel) {
     return s.AtLeast(0) + (d / kStripe * count() + panel - panels_.begin) * kPanel * kStripe;
   }
@@ -297,11 +394,11 @@ class Memory {
   const Sequence* sequence_ = nullptr;
   int64_t head_ = 0;
   Interval panels_, sure_;
-  bool backward_ = false, values_in_place_ = false;
+  bool backward_ = false, low_ = false, values_in_place_ = false;
   static constexpr char kKeys = 1, kValues = 2;  // bits of ready_: what of a panel was laid out
   std::vector<char> ready_, direct_;
   std::vector<float> squares_;
-  Storage rows_, keys_across_, keys_along_, values_;
+  Storage rows_, row_, keys_across_, keys_along_, values_;
 };
 
 }  // namespace fused

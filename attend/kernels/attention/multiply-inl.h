@@ -7,6 +7,7 @@
 #endif
 
 #include <algorithm>
+#include <cstring>
 
 #include "attend/kernels/attention/visibility.h"
 #include "hwy/highway.h"
@@ -28,9 +29,80 @@ constexpr int64_t kLanes = static_cast<int64_t>(hn::MaxLanes(df));
 constexpr int kMultiplyRows = 6;
 constexpr int kMultiplyVectors = HWY_TARGET <= HWY_AVX3 ? 4 : 2;
 
+// What a product does with its elements. Singles: one float each.
+struct Singles {
+  static constexpr int64_t kPer = 1;
+  HWY_INLINE static V MulAdd(V a, V b, V sum) { return hn::MulAdd(a, b, sum); }
+};
+
+// The instructions are written out, as no target of Highway 1.0.3 has them; clang would want one that has.
+#undef ATTEND_HAS_PAIRS
+#define ATTEND_HAS_PAIRS (HWY_TARGET == HWY_AVX3 && defined(__GNUC__) && !defined(__clang__))
+
+// Two bfloat16 each, neighbours along the depth, the first in the lower half; only their bits are those of floats.
+struct Pairs {
+  static constexpr int64_t kPer = 2;
+#if ATTEND_HAS_PAIRS
+  static bool Serves(LowProducts wanted) { return wanted != LowProducts::never && __builtin_cpu_supports("avx512bf16"); }
+  HWY_INLINE static V MulAdd(V a, V b, V sum) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
+    return sum;
+  }
+#else
+  static bool Serves(LowProducts wanted) { return wanted == LowProducts::always; }
+  HWY_INLINE static V MulAdd(V a, V b, V sum) {
+    const hn::RebindToUnsigned<F> du;
+    const auto high = hn::Set(du, 0xffff0000u), x = hn::BitCast(du, a), y = hn::BitCast(du, b);
+    sum = hn::MulAdd(hn::BitCast(df, hn::ShiftLeft<16>(x)), hn::BitCast(df, hn::ShiftLeft<16>(y)), sum);
+    return hn::MulAdd(hn::BitCast(df, hn::And(x, high)), hn::BitCast(df, hn::And(y, high)), sum);
+  }
+#endif
+};
+
+#if ATTEND_HAS_PAIRS
+// The lanes of `first`, then those of `second`, as 32 bfloat16.
+HWY_INLINE V Halves(V first, V second) {
+  V out;
+  asm("vcvtne2ps2bf16 %2, %1, %0" : "=v"(out.raw) : "v"(second.raw), "v"(first.raw));
+  return out;
+}
+// 64 floats as 64 bfloat16, in place.
+HWY_INLINE void RowToHalves(float* row) {
+  const V low = Halves(hn::LoadU(df, row), hn::LoadU(df, row + 16)), high = Halves(hn::LoadU(df, row + 32), hn::LoadU(df, row + 48));
+  hn::StoreU(low, df, row);
+  hn::StoreU(high, df, row + 16);
+}
+// Pairs of the lanes of `first` and `second`.
+HWY_INLINE V Paired(V first, V second) {
+  alignas(64) static constexpr uint16_t kOrder[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const V order = hn::LoadU(df, reinterpret_cast<const float*>(kOrder));
+  V both = Halves(first, second);
+  asm("vpermw %1, %2, %0" : "=v"(both.raw) : "v"(both.raw), "v"(order.raw));
+  return both;
+}
+#else
+// x rounded to bfloat16, to the nearest and of two the even one, in the upper half; NaN stays NaN.
+HWY_INLINE hn::Vec<hn::RebindToUnsigned<F> > UpperHalves(V x) {
+  const hn::RebindToUnsigned<F> du;
+  const auto bits = hn::BitCast(du, x), one = hn::Set(du, 1), high = hn::Set(du, 0xffff0000u);
+  const auto rounded = hn::And(hn::Add(bits, hn::Add(hn::Set(du, 0x7fff), hn::And(hn::ShiftRight<16>(bits), one))), high);
+  return hn::IfThenElse(hn::RebindMask(du, hn::Ne(x, x)), hn::Set(du, 0x7fc00000u), rounded);
+}
+HWY_INLINE void RowToHalves(float* row) {
+  HWY_ALIGN uint32_t bits[kPanel];
+  const hn::RebindToUnsigned<F> du;
+  for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(UpperHalves(hn::LoadU(df, row + v)), du, bits + v);
+  uint16_t halves[kPanel];
+  for (int64_t i = 0; i < kPanel; i++) halves[i] = static_cast<uint16_t>(bits[i] >> 16);
+  std::memcpy(row, halves, sizeof halves);
+}
+HWY_INLINE V Paired(V first, V second) { return hn::BitCast(df, hn::Or(hn::ShiftRight<16>(UpperHalves(first)), UpperHalves(second))); }
+#endif
+
 // Matrices lie in panels: 64 columns of all rows, then the next 64 (panels, rows, 64), so that every product reads and writes rows of 64.
 
-// A matrix of which element (i, k - first) is data[i * row + k % 64 * step + k / 64 * panel].
+// A matrix of which element (i, k - first) is data[i * row + k % 64 * step + k / 64 * panel]; of pairs 32 instead of 64.
 struct Left {
   const float* data;
   int64_t row, step, panel = 0, first = 0;
@@ -42,7 +114,7 @@ struct Right {
   int64_t step = kPanel;
 };
 
-template <int kRows, int kVectors>
+template <class Elements, int kRows, int kVectors>
 HWY_INLINE void MultiplyTile(Left a, Right b, int64_t depth, float* HWY_RESTRICT c, bool add) {
   V sum[kRows][kVectors];
   const float* row[kRows];
@@ -52,13 +124,14 @@ HWY_INLINE void MultiplyTile(Left a, Right b, int64_t depth, float* HWY_RESTRICT
   }
   const float* HWY_RESTRICT right = b.data;
   for (int64_t k = a.first, end = a.first + depth, panel = 0; k < end; panel += a.panel) {
-    const int64_t until = std::min(end, k / kPanel * kPanel + kPanel);
-    for (int64_t at = panel + k % kPanel * a.step; k < until; k++, at += a.step, right += b.step) {
+    constexpr int64_t kDeep = kPanel / Elements::kPer;
+    const int64_t until = std::min(end, k / kDeep * kDeep + kDeep);
+    for (int64_t at = panel + k % kDeep * a.step; k < until; k++, at += a.step, right += b.step) {
       V w[kVectors];
       ATTEND_UNROLL for (int v = 0; v < kVectors; v++) w[v] = hn::LoadU(df, right + v * kLanes);
       ATTEND_UNROLL for (int i = 0; i < kRows; i++) {
         const V x = hn::Set(df, row[i][at]);
-        ATTEND_UNROLL for (int v = 0; v < kVectors; v++) sum[i][v] = hn::MulAdd(x, w[v], sum[i][v]);
+        ATTEND_UNROLL for (int v = 0; v < kVectors; v++) sum[i][v] = Elements::MulAdd(x, w[v], sum[i][v]);
       }
     }
   }
@@ -66,40 +139,41 @@ HWY_INLINE void MultiplyTile(Left a, Right b, int64_t depth, float* HWY_RESTRICT
       hn::StoreU(sum[i][v], df, c + i * kPanel + v * kLanes);
 }
 
-template <int kVectors>
+template <class Elements, int kVectors>
 HWY_INLINE void MultiplyRows(Left a, int64_t rows, Right b, int64_t depth, float* c, bool add) {
   int64_t i = 0;
   for (; i + kMultiplyRows <= rows; i += kMultiplyRows)
-    MultiplyTile<kMultiplyRows, kVectors>({a.data + i * a.row, a.row, a.step, a.panel, a.first}, b, depth, c + i * kPanel, add);
+    MultiplyTile<Elements, kMultiplyRows, kVectors>({a.data + i * a.row, a.row, a.step, a.panel, a.first}, b, depth, c + i * kPanel, add);
   const Left rest{a.data + i * a.row, a.row, a.step, a.panel, a.first};
   float* to = c + i * kPanel;
   switch (rows - i) {
     case 5:
-      return MultiplyTile<5, kVectors>(rest, b, depth, to, add);
+      return MultiplyTile<Elements, 5, kVectors>(rest, b, depth, to, add);
     case 4:
-      return MultiplyTile<4, kVectors>(rest, b, depth, to, add);
+      return MultiplyTile<Elements, 4, kVectors>(rest, b, depth, to, add);
     case 3:
-      return MultiplyTile<3, kVectors>(rest, b, depth, to, add);
+      return MultiplyTile<Elements, 3, kVectors>(rest, b, depth, to, add);
     case 2:
-      return MultiplyTile<2, kVectors>(rest, b, depth, to, add);
+      return MultiplyTile<Elements, 2, kVectors>(rest, b, depth, to, add);
     case 1:
-      return MultiplyTile<1, kVectors>(rest, b, depth, to, add);
+      return MultiplyTile<Elements, 1, kVectors>(rest, b, depth, to, add);
     default:
       return;
   }
 }
 
-// c (rows, 64), or its first `columns` rounded up to vectors, = or += a (rows, depth) times b (depth, 64).
-inline HWY_NOINLINE void Multiply(Left a, int64_t rows, Right b, int64_t depth, int64_t columns, float* c, bool add) {
+// c (rows, 64), or its first `columns` rounded up to vectors, = or += a (rows, depth) times b (depth, 64); depth counts elements or pairs.
+template <class Elements>
+HWY_NOINLINE void Multiply(Left a, int64_t rows, Right b, int64_t depth, int64_t columns, float* c, bool add) {
   int64_t v = 0;
   const int64_t vectors = (columns + kLanes - 1) / kLanes;
   for (; v + kMultiplyVectors <= vectors; v += kMultiplyVectors)
-    MultiplyRows<kMultiplyVectors>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
+    MultiplyRows<Elements, kMultiplyVectors>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
   if (kMultiplyVectors == 4 && vectors - v >= 2) {
-    MultiplyRows<2>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
+    MultiplyRows<Elements, 2>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
     v += 2;
   }
-  if (v < vectors) MultiplyRows<1>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
+  if (v < vectors) MultiplyRows<Elements, 1>(a, rows, {b.data + v * kLanes, b.step}, depth, c + v * kLanes, add);
 }
 
 }  // namespace fused

@@ -8,7 +8,7 @@
 namespace attend::kernels::attention {
 
 // Fused attention on raw pointers: scores, normaliser, dropout and read-out of one tile of queries after the other, so that no array of
-// all pairs is stored unless it is asked for. All arithmetic is float32. See docs/architecture.md, "Fused attention".
+// all pairs is stored unless it is asked for. Arithmetic is float32; see LowProducts. See docs/architecture.md, "Fused attention".
 
 enum class Element { float32, bfloat16 };
 
@@ -16,6 +16,10 @@ enum class Element { float32, bfloat16 };
 enum class Score { dot, cosine, euclidean, additive, given };
 enum class Normaliser { softmax, sigmoid, sparsemax, entmax15 };
 enum class Readout { soft, sample, argmax, straight_through, gumbel };
+
+// Whether products of bfloat16 vectors round their other operand, weights or gradients of scores, to bfloat16 too: what is summed stays
+// float32. automatic: where the processor has the instruction; always: where it does not, by other instructions, for tests.
+enum class LowProducts { automatic, never, always };
 
 // Vectors of contiguous elements, one a batch row, head and position; strides in elements.
 struct Vectors {
@@ -56,6 +60,7 @@ struct Problem {
   int64_t dim = 0, value_dim = 0;   // D, Dv
   std::vector<Sequence> sequences;
 
+  LowProducts low_products = LowProducts::automatic;
   Vectors query, key, value;                     // (.., Hq, Tq, D), (.., Hk, Tk, D), (.., Hk, Tk, Dv)
   Vectors prepared;                              // additive: what Prepare() made of the keys, or null
   const int64_t* key_rows = nullptr;             // batch row of key and value that holds (row, position); null: the row itself

@@ -83,9 +83,9 @@ HWY_INLINE hn::Mask<F> LanesOf(const uint8_t* bits, int64_t v) {
 
 class Tile {
  public:
-  // most: panels of a span; 0: no limit. few: keys are read where they lie (few-inl.h).
+  // most: panels of a span; 0: no limit. pairs: products take bfloat16. few: keys are read where they lie (few-inl.h).
   void Start(const Problem& p, const Sequence& s, Memory& memory, Additive& additive, const Visibility& visible, int64_t of_head,
-             int64_t first, int64_t count, int64_t most, bool few, bool backward) {
+             int64_t first, int64_t count, int64_t most, bool few, bool pairs, bool backward) {
     problem = &p;
     sequence = &s;
     memory_ = &memory;
@@ -93,6 +93,7 @@ class Tile {
     head = of_head;
     begin = first;
     rows = count;
+    low = pairs;
     plan.Make(visible, begin, rows, most);
     unit = p.normaliser == Normaliser::softmax || p.normaliser == Normaliser::sigmoid ? kLog2E : 1;
     const bool layer_scale = p.score == Score::cosine || p.score == Score::euclidean;
@@ -123,25 +124,28 @@ class Tile {
       } else if (p.dim == 0) {
         std::fill_n(to, rows * kPanel, 0.0f);
       } else {
-        PairProducts(Column(span, panel), queries_.AtLeast(0), memory_->KeysAcross(panel), p.dim, s);
+        low ? PairProducts<Pairs>(Column(span, panel), queries_.AtLeast(0), memory_->KeysAcross(panel), p.dim, s)
+            : PairProducts<Singles>(Column(span, panel), queries_.AtLeast(0), memory_->KeysAcross(panel), p.dim, s);
       }
     }
   }
 
   // The products of the rows of `left` (panels of n dimensions) and a panel's keys or values, (n, 64), to the panel's place in s; of keys
   // that a row does not see anything.
+  template <class Elements>
   void PairProducts(int64_t column, const float* left, const float* across, int64_t n, float* s) const {
     plan.ForRows(column, 1, kMultiplyRows, [&](int64_t begin, int64_t end, Interval keys) {
       const int64_t from = keys.begin / kLanes * kLanes;
       for (int64_t d = 0; d < n && !keys.empty(); d += kPanel)
-        Multiply({left + d * kTileRows + begin * kPanel, kPanel, 1}, end - begin, {across + d * kPanel + from}, std::min(kPanel, n - d),
-                 keys.end - from, Row(s, column, begin) + from, d > 0);
+        Multiply<Elements>({left + d * kTileRows + begin * kPanel, kPanel, 1}, end - begin, {across + d / Elements::kPer * kPanel + from},
+                           std::min(kPanel, n - d) / Elements::kPer, keys.end - from, Row(s, column, begin) + from, d > 0);
     });
   }
 
   // sums (panels of n dimensions, rows, 64) = or += a span's rows of s times the rows of `along`, which tells where dimensions from d on
   // are.
-  template <class Along>
+  // Of pairs, s holds a row's in the place of its first floats.
+  template <class Elements, class Along>
   void KeyProducts(const Span& span, const float* s, int64_t n, const Along& along, bool add, float* sums) const {
     plan.ForRows(span.column, span.end - span.begin, kMultiplyRows, [&](int64_t begin, int64_t end, Interval keys) {
       for (int64_t d = 0; d < n; d += kPanel) {
@@ -150,10 +154,11 @@ class Tile {
           if (!add) std::fill_n(to, (end - begin) * kPanel, 0.0f);
           continue;
         }
-        const int64_t panels = keys.begin / kPanel;
+        const int64_t from = keys.begin / Elements::kPer, until = (keys.end + Elements::kPer - 1) / Elements::kPer;
+        const int64_t panels = keys.begin / kPanel, within = from - panels * (kPanel / Elements::kPer);
         const Right right = along(d);
-        Multiply({Row(s, span.column + panels * kPanel, begin), kPanel, 1, kTileRows * kPanel, keys.begin % kPanel}, end - begin,
-                 {right.data + keys.begin * right.step, right.step}, keys.end - keys.begin, std::min(kPanel, n - d), to, add);
+        Multiply<Elements>({Row(s, span.column + panels * kPanel, begin), kPanel, 1, kTileRows * kPanel, within}, end - begin,
+                           {right.data + from * right.step, right.step}, until - from, std::min(kPanel, n - d), to, add);
       }
     });
   }
@@ -242,7 +247,8 @@ class Tile {
     return most.Get();
   }
 
-  // s -> 2^(factor s - most); returns the sum.
+  // s -> 2^(factor s - most), halves: as bfloat16 (RowToHalves); returns the sum.
+  template <bool halves>
   float Exponentials(int64_t r, int64_t from, int64_t to, float factor, float most, float* s) const {
     constexpr int64_t kSums = std::min<int64_t>(4, kPanel / kLanes);
     V sum[kSums];
@@ -255,6 +261,7 @@ class Tile {
           hn::StoreU(e, df, row + v + i * kLanes);
           sum[i] = hn::Add(sum[i], e);
         }
+      if (halves) RowToHalves(row);
     }
     ATTEND_UNROLL for (int64_t i = 1; i < kSums; i++) sum[0] = hn::Add(sum[0], sum[i]);
     return SumOf(sum[0]);
@@ -295,7 +302,7 @@ class Tile {
       return kHidden;
     }
     if (problem->normaliser == Normaliser::softmax) {
-      const float sum = Exponentials(r, 0, to, 1, most, s);
+      const float sum = Exponentials<false>(r, 0, to, 1, most, s);
       Scale(r, 0, to, 1 / sum, s);
       return (most + std::log2(sum)) * kLn2;
     }
@@ -368,6 +375,15 @@ class Tile {
     }
   }
 
+  // Asks for rows that the next tile will read, which otherwise wait for memory each.
+  void Prefetch(const Vectors& from, int64_t n) const {
+    const int64_t bytes = n * Size(from.type), end = std::min(begin + rows + kTileRows, sequence->queries);
+    for (int64_t q = begin + rows; from.data && q < end; q++) {
+      const char* row = At(from, sequence->row, head, sequence->query_start + q);
+      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, 0, 2);
+    }
+  }
+
   // f(offset) for the vectors of row r in columns [from, to) of panels of scores.
   template <class Function>
   HWY_INLINE void ForRow(int64_t r, int64_t from, int64_t to, const Function& f) const {
@@ -403,6 +419,7 @@ class Tile {
   Plan plan;
   int64_t head = 0, begin = 0, rows = 0;
   float unit = 1, scale = 1;
+  bool low = false;
   int64_t seen[kTileRows];  // keys that each query may see
 
  private:
@@ -434,6 +451,7 @@ class Tile {
 
   void LoadQueries(bool backward) {
     const Problem& p = *problem;
+    Prefetch(p.query, p.dim);
     const bool additive = p.score == Score::additive;
     float* row = row_.AtLeast(p.dim + kPanel);
     const int64_t even = rows + rows % 2;
@@ -443,6 +461,14 @@ class Tile {
       queries_.AtLeast(kTileRows * stride());
     } else {
       queries_.AtLeast(kTileRows * (p.dim + kPanel));
+    }
+    if (low) {  // as they are
+      for (int64_t r = 0; r < rows; r++) {
+        const char* from = At(p.query, sequence->row, head, Query(r));
+        if (seen[r] == 0) std::fill_n(row, p.dim, 0.0f);
+        LowRowToPanels(seen[r] > 0 ? from : reinterpret_cast<const char*>(row), p.dim, kTileRows, r, queries_.AtLeast(0));
+      }
+      return;
     }
     for (int64_t r = 0; r < even; r++) {
       if (!additive && p.dim <= kPanel) {  // a row is a panel's
