@@ -9,7 +9,7 @@ U = 2^-24:
   result is seen by disturbing the scores in double: twice the larger of two random changes by up to 5 U of those sums.
 - What is made of the scores rounds relative to the largest sum of absolute values of its terms (`sizes`): 4 U for the exponential, its
   sum, the division or product and the sum itself. The backward pass of softmax may make the weights of the lse, which is rounded, as are
-  the scores that it is subtracted from: all weights of a row are off alike, by 3 U |lse|.
+  the scores that it is subtracted from: all weights of a row are off alike, by the factor e^(3 U |lse|).
 
 bfloat16: the arithmetic is that of single precision, in which PyTorch computes too; each result is rounded once more, by 2^-8 of itself,
 and the backward pass may read the output so rounded: sum_d do_id o_id is then off by 2^-8 of the sum of its absolute values."""
@@ -325,14 +325,14 @@ def compare(c, expected, gradients=True):
     disturbed = [run(c, lambda c, t: formula(c, t, change), leaves(torch.double), seen_by) for change in changes]
     output, weights, lse = formula(c, inputs)
     of, of_output = sizes(c, inputs, output, weights, lse, seen_by)
-    of_lse = 0 if lse is None else 3 * largest(lse.masked_fill(lse.isinf(), 0))
+    of_lse = 0 if lse is None else math.expm1(min(3 * U * largest(lse.masked_fill(lse.isinf(), 0)), 50))
     for name, result in ours.items():
         e, gradient, tensor = exact[name], name not in RESULTS, name.removeprefix("gradient of ")
         assert result.shape == e.shape and result.dtype in (c.dtype, torch.float), name
         if e.numel() == 0:
             continue
         bound = (3 if gradient else 2) * distance(theirs[name], e) + 2 * max(distance(d[name], e) for d in disturbed) + SMALLEST
-        bound = torch.full_like(e, bound + (4 + (of_lse if gradient else 0)) * U * largest(of[tensor]))
+        bound = torch.full_like(e, bound + (4 * U + (of_lse if gradient else 0)) * largest(of[tensor]))
         if gradient and tensor in of_output:
             bound += of_output[tensor]
         if result.dtype == torch.bfloat16:
