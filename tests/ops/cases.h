@@ -2,11 +2,14 @@
 
 #include <torch/torch.h>
 
+#include <cmath>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "attend/base/enum.h"
 #include "attend/ops/attention.h"
+#include "attend/ops/call.h"
 #include "attend/ops/composed_readout.h"
 #include "attend/ops/composed_score.h"
 #include "attend/spec/mechanisms.h"
@@ -17,6 +20,12 @@ namespace attend::ops::cases {
 using at::Tensor;
 
 inline Tensor Draw(std::vector<int64_t> sizes) { return torch::randn(sizes, torch::kDouble); }
+
+// Floating-point tensors, those that are there, in another type.
+inline void Cast(at::ScalarType type, std::initializer_list<Tensor*> tensors) {
+  for (Tensor* t : tensors)
+    if (t->defined()) *t = t->to(type);
+}
 
 inline Tensor Ints(std::vector<int64_t> values) { return torch::tensor(values, torch::kLong); }
 
@@ -136,6 +145,70 @@ inline void Choose(AttentionArgs& args, const NormaliserAndReadout& c, int64_t b
   args.readout = c.readout;
   if (c.readout == "gumbel") args.temperature = 0.7;
   args.seed = torch::arange(batch, torch::kLong) * 7919 + 13;
+}
+
+// What key_rows mean: each batch row with keys or values (memory, H, Tk, D) of its own.
+inline Tensor OwnRows(const Tensor& memory, const Tensor& rows) {
+  if (!memory.defined()) return {};
+  const int64_t keys = memory.size(2);
+  const Tensor of_positions = rows.dim() == 2 ? rows : rows.unsqueeze(1).expand({rows.size(0), keys});
+  return memory.transpose(1, 2).index({of_positions, torch::arange(keys)}).transpose(1, 2).contiguous();
+}
+
+// The call on tensors of `type`.
+inline Call As(const Call& c, at::ScalarType type) {
+  Call out = c;
+  Cast(type, {&out.query, &out.key, &out.value, &out.param, &out.scores, &out.attn_bias, &out.centers});
+  return out;
+}
+
+constexpr double kEps = 0x1p-24;  // a rounding of single precision
+
+inline double Largest(const Tensor& t) { return t.numel() == 0 ? 0 : t.abs().max().item<double>(); }
+
+inline double Distance(const Tensor& a, const Tensor& b) {  // infinities of the same sign are equal
+  if (a.numel() == 0) return 0;
+  const Tensor x = a.to(torch::kDouble), y = b.to(torch::kDouble);
+  return Largest(torch::where(x.eq(y), 0.0, x - y));
+}
+
+// What computing a score may be off by, in roundings: its terms' absolute values, the bias, and the logarithm that softmax subtracts.
+inline Tensor SizesOfScores(const Call& c) {
+  Tensor size;
+  if (c.score == "given") {
+    size = c.scores.abs();
+  } else {
+    const int64_t group = c.query.size(1) / c.key.size(1);
+    const Tensor q = c.query, k = c.key.repeat_interleave(group, 1);
+    const Tensor products = torch::matmul(q.abs(), k.abs().transpose(2, 3));
+    const auto per_head = [&](const Tensor& t) { return t.dim() == 0 ? t : t.view({1, -1, 1, 1}); };
+    if (c.score == "additive") {
+      const Tensor sums = c.param.abs().sum(-1);
+      size = torch::zeros_like(products) + per_head(sums) * 4;  // tanh by exponentials of 2 ulp
+    } else if (c.score == "cosine") {
+      size = torch::zeros_like(products) + per_head(c.param) * 3;
+    } else if (c.score == "euclidean") {
+      size = per_head(c.param) * (q.square().sum(-1, true) + k.square().sum(-1).unsqueeze(2) + 2 * products);
+    } else {
+      size = products * (c.score == "dot" ? 1 : c.scale.value_or(1 / std::sqrt(static_cast<double>(q.size(3)))));
+    }
+  }
+  if (c.attn_bias.defined()) size = size + c.attn_bias.abs();
+  return size + std::log(static_cast<double>(c.value.size(2)) + 1) + 1;
+}
+
+// The call in double with every score changed at random, through the bias, by as much as computing it in single precision may be off by:
+// a handful of roundings of the sum of the absolute values of its terms.
+inline Call Disturbed(const Call& c) {
+  const Tensor sizes = SizesOfScores(c), change = (torch::rand(sizes.sizes(), torch::kDouble) * 2 - 1) * sizes * (5 * kEps);
+  Call out = c;
+  out.attn_bias = c.attn_bias.defined() ? c.attn_bias + change : change;
+  return out;
+}
+
+// What an output is at most.
+inline double SizeOfOutput(const Call& c) {
+  return Largest(c.value) / (1 - c.dropout_p) * (c.normaliser == "sigmoid" ? static_cast<double>(c.value.size(2)) : 1);
 }
 
 }  // namespace attend::ops::cases

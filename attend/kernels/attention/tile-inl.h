@@ -354,10 +354,11 @@ class Tile {
     }
   }
 
-  // exp(-2 (j - c)^2 / D^2) of a panel's keys, and j - c.
+  // exp(-2 (j - c)^2 / D^2) of a panel's keys, and j - c. The centre of a query that sees nothing may be anything.
   void Gaussian(int64_t panel, int64_t r, float* factors, float* distance) const {
     const Problem& p = *problem;
-    const float c = p.centers[sequence->row * p.centers_batch + head * p.centers_head + sequence->query_start + begin + r];
+    const int64_t at = sequence->row * p.centers_batch + head * p.centers_head + sequence->query_start + begin + r;
+    const float c = seen[r] > 0 ? p.centers[at] : 0;
     const V factor = hn::Set(df, -2 * kLog2E / (p.half_width * p.half_width));
     for (int64_t v = 0; v < kPanel; v += kLanes) {
       const V x = hn::Sub(hn::Iota(df, static_cast<float>(panel * kPanel + v)), hn::Set(df, c));
