@@ -1,6 +1,7 @@
 """The Python front, and what only PyTorch's own tools can check: gradcheck, opcheck, compilation, agreement with SDPA."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -265,6 +266,106 @@ def test_a_key_is_prepared_for_grouped_heads(score, param):
     assert torch.equal(attend.attention(query, prepared, value, score=score), attend.attention(query, key, value, score=score, params=(param,)))
     with pytest.raises(ValueError, match="param"):
         attend.prepare(key, score, (torch.rand(3, 2),))
+
+
+def prepared_call(dtype=torch.float, queries=3, keys=70, dim=5, grad=False, score="additive"):
+    """A score whose key is prepared where it is fused. Few queries read what was prepared, many do not need it."""
+    return inputs(score, dtype=dtype, heads=2, kv_heads=1, queries=queries, keys=keys, dim=dim, grad=grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float, torch.bfloat16, torch.double])
+@pytest.mark.parametrize("score", ["additive", "scaled_dot"])
+def test_opcheck_of_prepare(dtype, score):
+    _, key, _, params = prepared_call(dtype, grad=True, score=score)
+    for k in (key, key.transpose(2, 3).detach().contiguous().transpose(2, 3), key[:, :, :0]):
+        torch.library.opcheck(torch.ops.attend.prepare.default, (k, score, *(params or (None,))))
+
+
+@pytest.mark.parametrize("dtype", [torch.float, torch.double])
+def test_compiles_whole_with_a_prepared_key(dtype):
+    def run(query, key, value, param):
+        return attend.attention(query, attend.prepare(key, "additive", (param,)), value, score="additive")
+
+    query, key, value, (param,) = prepared_call(dtype, grad=True)
+    expected, found = run(query, key, value, param), torch.compile(run, fullgraph=True, backend="aot_eager")(query, key, value, param)
+    assert torch.equal(found, expected)
+    wanted = query, key, value, param
+    assert all(map(torch.equal, torch.autograd.grad(found.cos().sum(), wanted), torch.autograd.grad(expected.cos().sum(), wanted)))
+
+
+def both_ways(query, key, value, params, **options):
+    """Output and gradients of query, key, value and param with the key, and with the key prepared."""
+    runs = []
+    for prepares in (False, True):
+        leaves = [t.detach().clone().requires_grad_() for t in (query, key, value, *params)]
+        q, k, v, *p = leaves
+        given = attend.prepare(k, "additive", tuple(p)) if prepares else k
+        assert not prepares or given.packed is not None
+        out = attend.attention(q, given, v, score="additive", params=tuple(p), **options)
+        runs.append((out, *torch.autograd.grad(out.float().cos().sum(), leaves)))
+    return runs
+
+
+def assert_same_bits(runs):
+    for with_the_key, prepared in zip(*runs):
+        assert with_the_key.dtype == prepared.dtype and torch.equal(with_the_key, prepared)
+
+
+@pytest.mark.parametrize("dtype", [torch.float, torch.bfloat16])
+@pytest.mark.parametrize("queries", [1, 4, 5, 30])  # of two heads that share keys, up to eight are few
+@pytest.mark.parametrize("dim", [1, 16, 37])
+def test_a_prepared_key_gives_the_bits_of_the_key(dtype, queries, dim):
+    call = prepared_call(dtype, queries, dim=dim)
+    assert_same_bits(both_ways(*call))
+    assert_same_bits(both_ways(*call, key_lengths=torch.tensor([70, 0]), is_causal=True, query_offset=64))
+
+
+@pytest.mark.parametrize("dtype", [torch.float, torch.bfloat16])
+@pytest.mark.parametrize("queries", [3, 30])
+def test_prepared_keys_beyond_the_exponentials(dtype, queries):
+    """Beyond +-30 e^2k does not serve: such a key says so and is read itself. What lies beyond the lengths may be anything."""
+    query, key, value, params = prepared_call(dtype, queries)
+    with torch.no_grad():
+        key[0, :, 3, 1], key[0, :, 4, 4], key[1, :, 66] = 31, -100, 1e4
+        query[0, :, 1], query[1, :, 0] = -35, 60
+    assert_same_bits(both_ways(query, key, value, params))
+    lengths = torch.tensor([70, 65])
+    clean = both_ways(query, key, value, params, key_lengths=lengths)
+    key[1, :, 65:], value[1, :, 65:] = math.nan, math.inf
+    spoilt = both_ways(query, key, value, params, key_lengths=lengths)
+    for runs in (clean, spoilt, (clean[0], spoilt[1])):
+        assert_same_bits(runs)
+    assert all(t.isfinite().all() for t in spoilt[1])
+    # In double, nothing is prepared. A score is off by at most d, five roundings of what it is made of (tests/ops/fused_test.cc), a weight
+    # by the factor e^2d, a mean of values by that of the largest; bfloat16 rounds once more.
+    query, key, value, v = (t.double() for t in (query, key, value, *params))
+    exact = attend.attention(query, key, value, score="additive", params=(v,), key_lengths=lengths)
+    d = 5 * 2.0**-24 * (2 * v.abs().sum(-1).max().item() + math.log(71) + 1)
+    bound = math.expm1(2 * d) * value[:, :, :65].abs().max() + (0 if dtype == torch.float else 2.0**-8 * exact.abs())
+    assert (spoilt[1][0].double() - exact).abs().le(bound).all()
+
+
+@pytest.mark.parametrize("queries", [3, 30])
+def test_a_key_is_prepared_under_autocast_as_attention_finds_it(queries):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        runs = both_ways(*prepared_call(queries=queries))
+    assert runs[1][0].dtype == torch.bfloat16 and runs[1][2].dtype == torch.float
+    assert_same_bits(runs)
+
+
+def test_a_prepared_key_of_another_shape_is_refused():
+    query, key, value, params = prepared_call()
+    prepared = attend.prepare(key, "additive", params)
+    for packed, found in [(prepared.packed[:, :, 1:], r"Float \[2, 1, 69, 5\]"), (prepared.packed[..., :4], r"Float \[2, 1, 70, 4\]"),
+                          (prepared.packed.double(), r"Double \[2, 1, 70, 5\]"), (prepared.packed.flatten(1), r"Float \[2, 350\]")]:
+        with pytest.raises(ValueError, match=rf"^\[attention\] expected what was prepared of this key; found {found} on cpu$"):
+            attend.attention(query, prepared._replace(packed=packed), value, score="additive")
+    # Cut as the key is, it serves; and it is what is read.
+    cut = prepared._replace(key=key[:, :, 1:], packed=prepared.packed[:, :, 1:])
+    expected = attend.attention(query, key[:, :, 1:], value[:, :, 1:], score="additive", params=params)
+    assert torch.equal(attend.attention(query, cut, value[:, :, 1:], score="additive"), expected)
+    other = cut._replace(packed=2 * cut.packed)
+    assert not torch.equal(attend.attention(query, other, value[:, :, 1:], score="additive"), expected)
 
 
 def test_seeds_of_64_bits():
