@@ -12,7 +12,8 @@ U = 2^-24:
   the scores that it is subtracted from: all weights of a row are off alike, by the factor e^(3 U |lse|).
 
 bfloat16: the arithmetic is that of single precision, in which PyTorch computes too; each result is rounded once more, by 2^-8 of itself,
-and the backward pass may read the output so rounded: sum_d do_id o_id is then off by 2^-8 of the sum of its absolute values."""
+and the backward pass may read the output so rounded: sum_d do_id o_id is then off by 2^-8 of the sum of its absolute values. Where scores
+are products, weights and gradients of scores may be rounded before they multiply: by 2^-8 of the absolute values of the terms of a sum."""
 
 import math
 from dataclasses import dataclass, field
@@ -335,6 +336,8 @@ def compare(c, expected, gradients=True):
         bound = torch.full_like(e, bound + (4 * U + (of_lse if gradient else 0)) * largest(of[tensor]))
         if gradient and tensor in of_output:
             bound += of_output[tensor]
+        if c.dtype == torch.bfloat16 and c.score in ("dot", "scaled_dot") and tensor in ("output", "query", "key", "value"):
+            bound += U16 * of[tensor]
         if result.dtype == torch.bfloat16:
             bound += U16 * (e.abs() + bound)
         error = torch.where(e == result, 0, result.double() - e).abs()

@@ -37,7 +37,11 @@ struct Singles {
 
 // The instructions are written out, as no target of Highway 1.0.3 has them; clang would want one that has.
 #undef ATTEND_HAS_PAIRS
-#define ATTEND_HAS_PAIRS (HWY_TARGET == HWY_AVX3 && defined(__GNUC__) && !defined(__clang__))
+#if HWY_TARGET == HWY_AVX3 && defined(__GNUC__) && !defined(__clang__)
+#define ATTEND_HAS_PAIRS 1
+#else
+#define ATTEND_HAS_PAIRS 0
+#endif
 
 // Two bfloat16 each, neighbours along the depth, the first in the lower half; only their bits are those of floats.
 struct Pairs {

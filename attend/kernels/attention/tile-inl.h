@@ -134,30 +134,29 @@ class Tile {
   // that a row does not see anything.
   template <class Elements>
   void PairProducts(int64_t column, const float* left, const float* across, int64_t n, float* s) const {
-    plan.ForRows(column, 1, kMultiplyRows, [&](int64_t begin, int64_t end, Interval keys) {
+    plan.ForRows(column, 1, kMultiplyRows, [&](int64_t r, int64_t end, Interval keys) {
       const int64_t from = keys.begin / kLanes * kLanes;
       for (int64_t d = 0; d < n && !keys.empty(); d += kPanel)
-        Multiply<Elements>({left + d * kTileRows + begin * kPanel, kPanel, 1}, end - begin, {across + d / Elements::kPer * kPanel + from},
-                           std::min(kPanel, n - d) / Elements::kPer, keys.end - from, Row(s, column, begin) + from, d > 0);
+        Multiply<Elements>({left + d * kTileRows + r * kPanel, kPanel, 1}, end - r, {across + d / Elements::kPer * kPanel + from},
+                           std::min(kPanel, n - d) / Elements::kPer, keys.end - from, Row(s, column, r) + from, d > 0);
     });
   }
 
   // sums (panels of n dimensions, rows, 64) = or += a span's rows of s times the rows of `along`, which tells where dimensions from d on
-  // are.
-  // Of pairs, s holds a row's in the place of its first floats.
+  // are. Of pairs, s holds a row's in the place of its first floats.
   template <class Elements, class Along>
   void KeyProducts(const Span& span, const float* s, int64_t n, const Along& along, bool add, float* sums) const {
-    plan.ForRows(span.column, span.end - span.begin, kMultiplyRows, [&](int64_t begin, int64_t end, Interval keys) {
+    plan.ForRows(span.column, span.end - span.begin, kMultiplyRows, [&](int64_t r, int64_t end, Interval keys) {
       for (int64_t d = 0; d < n; d += kPanel) {
-        float* to = sums + d * kTileRows + begin * kPanel;
+        float* to = sums + d * kTileRows + r * kPanel;
         if (keys.empty()) {
-          if (!add) std::fill_n(to, (end - begin) * kPanel, 0.0f);
+          if (!add) std::fill_n(to, (end - r) * kPanel, 0.0f);
           continue;
         }
         const int64_t from = keys.begin / Elements::kPer, until = (keys.end + Elements::kPer - 1) / Elements::kPer;
         const int64_t panels = keys.begin / kPanel, within = from - panels * (kPanel / Elements::kPer);
         const Right right = along(d);
-        Multiply<Elements>({Row(s, span.column + panels * kPanel, begin), kPanel, 1, kTileRows * kPanel, within}, end - begin,
+        Multiply<Elements>({Row(s, span.column + panels * kPanel, r), kPanel, 1, kTileRows * kPanel, within}, end - r,
                            {right.data + from * right.step, right.step}, until - from, std::min(kPanel, n - d), to, add);
       }
     });
