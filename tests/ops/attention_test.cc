@@ -371,6 +371,22 @@ TEST_P(BothPaths, AQueryThatSeesNothingGivesNothing) {
   }
 }
 
+// A query that is no number shows in its own output, and in no other.
+TEST_P(BothPaths, ANaNQueryGivesNaN) {
+  torch::manual_seed(31);
+  for (const auto& [queries, keys] : kFewAndMany)
+    for (const std::string& score : Comparing()) {
+      SCOPED_TRACE(score + ", " + std::to_string(queries) + " queries");
+      const AttentionArgs args = Typed(Args(score, 4));
+      Tensor q = Draw({2, 2, queries, 4});
+      const Tensor k = Draw({2, 2, keys, 4}), v = Draw({2, 2, keys, 6});
+      q[1][0][1][2] = NAN;
+      const Tensor is_nan = Attend(q, k, v, args).output.isnan();
+      EXPECT_TRUE(is_nan[1][0][1].all().item<bool>());
+      EXPECT_EQ(is_nan.sum().item<int64_t>(), 6);
+    }
+}
+
 TEST_P(BothPaths, ARowIsTheSameAloneAndInABatch) {
   torch::manual_seed(5);
   for (const auto& [queries, keys] : {std::pair<int64_t, int64_t>{3, 11}, {50, 140}}) {

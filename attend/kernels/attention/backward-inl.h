@@ -600,8 +600,7 @@ inline void FinishHead(const Problem& p, const Gradients& g, const Sequence& s, 
         if (at < 0 || at >= sums.keys()) continue;
         const KeySums::Of& from = of_key ? sums.key : sums.value;
         float* sum = added++ ? part : row;
-        for (int64_t d = 0; d < n; d += unit)
-          std::memcpy(sum + d, from.At(d, at), static_cast<size_t>(std::min(unit, n - d)) * sizeof(float));
+        for (int64_t d = 0; d < n; d += unit) CopyRow(from.At(d, at), std::min(unit, n - d), sum + d);
         for (int64_t d = 0; sum != row && d < n; d++) row[d] += part[d];
         if (of_key && sums.column) column += sums.column[at];
       }

@@ -91,7 +91,7 @@ HWY_INLINE hn::Vec<hn::RebindToUnsigned<F> > UpperHalves(V x) {
   const hn::RebindToUnsigned<F> du;
   const auto bits = hn::BitCast(du, x), one = hn::Set(du, 1), high = hn::Set(du, 0xffff0000u);
   const auto rounded = hn::And(hn::Add(bits, hn::Add(hn::Set(du, 0x7fff), hn::And(hn::ShiftRight<16>(bits), one))), high);
-  return hn::IfThenElse(hn::RebindMask(du, hn::Ne(x, x)), hn::Set(du, 0x7fc00000u), rounded);
+  return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(x)), hn::Set(du, 0x7fc00000u), rounded);
 }
 HWY_INLINE void RowToHalves(float* row) {
   HWY_ALIGN uint32_t bits[kPanel];

@@ -52,7 +52,7 @@ class Additive {
       for (int64_t d = 0; d < dim; d++) {
         if ((v[d] >= 0) != positive) continue;
         const float w = std::abs(v[d]) / power;
-        index.push_back(d);
+        index.push_back(static_cast<int32_t>(d));
         reciprocal.push_back(w > 1 / kLimit ? 1 / w : kLimit);
         sum += static_cast<double>(v[d] / power);
       }
@@ -62,23 +62,33 @@ class Additive {
       }
       if (positive) positives = static_cast<int64_t>(index.size());
     }
+    pairs_ = static_cast<int64_t>(index.size());
+    index.resize(index.size() + static_cast<size_t>(kLanes), 0);
+    reciprocal.resize(index.size(), -1);
     // The sum starts at the value that tanh = 0 gives, so that it stays small and its roundings with it.
     start = static_cast<float>(-0.5 * sum);
     factor = -2 * power;
   }
 
-  // exp (dim): e^2q -> b, a row of pairs() numbers.
-  void Row(const float* exp, float* b) const {
-    for (size_t t = 0; t < index.size(); t++) b[t] = reciprocal[t] < 0 ? 0 : std::min(1e38f, exp[index[t]] * reciprocal[t]);
+  // exp (dim): e^2q -> b, a row of pairs() numbers; up to a vector beyond is written too.
+  HWY_ATTR void Row(const float* exp, float* b) const {
+    const hn::RebindToSigned<F> di;
+    const V most = hn::Set(df, 1e38f);
+    const int64_t n = pairs();
+    for (int64_t t = 0; t < n; t += kLanes) {
+      const V r = hn::LoadU(df, reciprocal.data() + t), x = hn::GatherIndex(df, exp, hn::LoadU(di, index.data() + t));
+      hn::StoreU(hn::IfThenZeroElse(hn::Lt(r, hn::Zero(df)), AtMost(hn::Mul(x, r), most)), df, b + t);
+    }
   }
-  int64_t pairs() const { return static_cast<int64_t>(index.size()); }
+  int64_t pairs() const { return pairs_; }
   float A(int64_t t) const { return reciprocal[static_cast<size_t>(t)] < 0 ? kLimit : reciprocal[static_cast<size_t>(t)]; }
 
   // s (rows, 64) from b (rows, pairs()) and e^2k (dim, 64).
   void Scores(const float* b, int64_t rows, const float* keys, float* s) {
-    a_.resize(index.size());
-    offset_.resize(index.size());
-    for (size_t t = 0; t < index.size(); t++) {
+    const auto n = static_cast<size_t>(pairs());
+    a_.resize(n);
+    offset_.resize(n);
+    for (size_t t = 0; t < n; t++) {
       a_[t] = A(static_cast<int64_t>(t));
       offset_[t] = index[t] * kPanel;
     }
@@ -142,8 +152,10 @@ class Additive {
 
   const float* v_ = nullptr;
   int64_t dim_ = 0, positives = 0;
-  std::vector<int64_t> index, offset_;  // dimension of each term
-  std::vector<float> reciprocal, a_;    // a; -1: no dimension
+  int64_t pairs_ = 0;
+  std::vector<int32_t> index;  // dimension of each term; both and `reciprocal` go on for a vector
+  std::vector<int64_t> offset_;
+  std::vector<float> reciprocal, a_;  // a; -1: no dimension
   float start = 0, factor = 0;
 };
 

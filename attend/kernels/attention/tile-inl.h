@@ -55,7 +55,7 @@ class Largest {
  public:
   HWY_INLINE Largest() : most_(hn::Set(df, kHidden)), other_(hn::FirstN(df, 0)) {}
   HWY_INLINE void Add(V x) {
-    other_ = hn::Or(other_, hn::Ne(x, x));
+    other_ = hn::Or(other_, hn::IsNaN(x));  // Ne(x, x) is false of NaN on x86
     most_ = hn::Max(most_, x);
   }
   HWY_INLINE float Get() const { return hn::AllFalse(df, other_) ? LargestOf(most_) : std::numeric_limits<float>::quiet_NaN(); }
@@ -290,7 +290,7 @@ class Tile {
     if (problem->normaliser == Normaliser::sigmoid) {
       int64_t n = 0;
       ForRow(r, 0, to, [&](int64_t at) HWY_ATTR {
-        n += static_cast<int64_t>(hn::CountTrue(df, hn::Ne(hn::LoadU(df, s + at), hn::Set(df, kHidden))));
+        n += static_cast<int64_t>(hn::CountTrue(df, hn::Not(hn::Eq(hn::LoadU(df, s + at), hn::Set(df, kHidden)))));
       });
       Sigmoids(r, 0, to, n, s);
       return 0;
@@ -456,7 +456,7 @@ class Tile {
     float* row = row_.AtLeast(p.dim + kPanel);
     const int64_t even = rows + rows % 2;
     if (additive) {
-      terms_.AtLeast(kTileRows * additive_->pairs());
+      terms_.AtLeast(kTileRows * additive_->pairs() + kPanel);
       if (backward) exponentials_.AtLeast(kTileRows * stride());
       queries_.AtLeast(kTileRows * stride());
     } else {
@@ -489,9 +489,9 @@ class Tile {
         continue;
       }
       std::fill_n(row + p.dim, stride() - p.dim, 0.0f);
-      std::memcpy(queries_.AtLeast(0) + r * stride(), row, static_cast<size_t>(stride()) * sizeof(float));
+      CopyRow(row, stride(), queries_.AtLeast(0) + r * stride());
       ExpTwice(row, stride(), kQueryLimit);
-      if (backward) std::memcpy(exponentials_.AtLeast(0) + r * stride(), row, static_cast<size_t>(stride()) * sizeof(float));
+      if (backward) CopyRow(row, stride(), exponentials_.AtLeast(0) + r * stride());
       if (r < rows) additive_->Row(row, terms_.AtLeast(0) + r * additive_->pairs());
     }
   }
