@@ -57,11 +57,11 @@ def processor_seconds(pid):
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-def attend(*arguments, log=None, usage=None):
+def attend(*arguments, log=None, usage=None, program=PROGRAM):
     """Runs the program; its progress goes to `log` or to the terminal. Returns standard output. usage: a dictionary that receives
     `seconds` of processor time, which does not depend on what runs beside."""
     global peak_memory
-    process = subprocess.Popen([str(PROGRAM), *map(str, arguments)], stdout=subprocess.PIPE, stderr=open(log, "a") if log else None, text=True)
+    process = subprocess.Popen([str(program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=open(log, "a") if log else None, text=True)
     output = []
     reader = threading.Thread(target=lambda: output.append(process.stdout.read()))
     reader.start()

@@ -25,7 +25,7 @@ def declared():
     """(name, what it measures) of every benchmark: bench/NAME_bench.cc by its first comment, bench/NAME.py by its first sentence."""
     for source in sorted(BENCH.glob("*_bench.cc")):
         yield source.name.removesuffix("_bench.cc"), source.read_text().split("\n", 1)[0].removeprefix("//").strip().rstrip(".")
-    for source in sorted([*BENCH.glob("*_speed.py"), *BENCH.glob("quality/*.py")]):
+    for source in sorted([*BENCH.glob("*_speed.py"), BENCH / "before_after.py", *BENCH.glob("quality/*.py")]):
         text = " ".join((ast.get_docstring(ast.parse(source.read_text())) or "").split())
         yield str(source.relative_to(BENCH).with_suffix("")), text.split(". ", 1)[0].rstrip(".")
 
