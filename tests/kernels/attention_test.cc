@@ -423,7 +423,7 @@ class Attention : public testing::TestWithParam<int64_t> {
     add(5, 7, 3, 4, 2, 1);
     add(3, 70, 33, 65, 2, 1);  // few: keys are read where they lie
     add(2, 33, 70, 5, 3, 3);
-    add(53, 67, 17, 5, 2, 2);
+    add(101, 67, 17, 5, 2, 2);
     add(13, 130, 70, 66, 3, 3);
     return out;
   }
@@ -676,7 +676,7 @@ TEST_P(Attention, PairsOfBfloat16) {
       Case c;
       c.name = std::string(name) + " normaliser " + std::to_string(static_cast<int>(normaliser));
       c.normaliser = normaliser;
-      c.queries = 53;
+      c.queries = 101;
       c.keys = 131;
       c.dim = 70;
       c.value_dim = 66;
@@ -691,7 +691,7 @@ TEST_P(Attention, PairsOfBfloat16) {
   grid("mask, bias", [](Case& c) { c.mask = c.bias = true; });
   Case c;  // more keys than a span holds
   c.name = "long";
-  c.queries = 96;
+  c.queries = 200;
   c.keys = 1090;
   c.dim = 16;
   c.value_dim = 130;

@@ -203,7 +203,7 @@ class Fused : public ::testing::TestWithParam<std::string> {
 };
 
 // Beside the hostile shapes: more than one tile of queries, more than one panel of keys and of features.
-const cases::Shape kTiles = {1, 2, 1, 50, 67, 17, 9}, kWide = {1, 1, 1, 3, 130, 70, 66};
+const cases::Shape kTiles = {1, 2, 1, 98, 67, 17, 9}, kWide = {1, 1, 1, 3, 130, 70, 66};
 
 TEST_P(Fused, EveryCell) {
   torch::manual_seed(3);
@@ -254,7 +254,7 @@ TEST_P(Fused, DropsTheWeightsThatTheComposedPathDrops) {
 // none.
 TEST_P(Fused, WhatTheMaskHidesDoesNotMatter) {
   torch::manual_seed(6);
-  for (int64_t queries : {3, 50}) {
+  for (int64_t queries : {3, 98}) {
     const cases::Shape s = {2, 2, 1, queries, 80, 5, 3};
     Call c = As(Base(GetParam(), s, true), torch::kFloat);
     c.attn_mask = torch::ones({queries, 80}, torch::kBool);
@@ -317,7 +317,7 @@ TEST_P(Fused, TheSameBitsOnAnyNumberOfThreads) {
 // Vectors that lie apart, as those of (B, T, H, D) do, give the bits of contiguous ones.
 TEST_P(Fused, ReadsVectorsWhereTheyLie) {
   torch::manual_seed(8);
-  for (int64_t queries : {2, 60}) {
+  for (int64_t queries : {2, 100}) {
     const cases::Shape s = {2, 2, 2, queries, 70, 9, 6};
     const Call c = As(Base(GetParam(), s, false), torch::kFloat);
     Call apart = c;
@@ -335,7 +335,7 @@ TEST_P(Fused, ReadsVectorsWhereTheyLie) {
 // pass reads where it is saved. Vectors of an even width may go through products of pairs (kernels/attention_test.cc).
 TEST_P(Fused, BFloat16IsSinglePrecisionRounded) {
   torch::manual_seed(10);
-  for (int64_t queries : {2, 60}) {
+  for (int64_t queries : {2, 100}) {
     const cases::Shape s = {2, 2, 1, queries, 70, 9, 6};
     Call low = As(Base(GetParam(), s, false), torch::kBFloat16), wide = As(low, torch::kFloat);
     low.is_causal = wide.is_causal = true;

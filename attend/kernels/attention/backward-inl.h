@@ -97,8 +97,10 @@ class BackwardPass {
     }
     const int64_t size = kTileRows * KeyWidth(p);
     float* query_sums = query_sums_.AtLeast(size + kPanel);
-    if (few_ || p.score == Score::additive) {
-      std::fill_n(query_sums, size, 0.0f);
+    if (p.score == Score::additive) {
+      std::fill_n(query_sums, tile_.rows * KeyWidth(p), 0.0f);
+    } else if (few_) {
+      for (int64_t d = 0; d < KeyWidth(p); d += kPanel) std::fill_n(query_sums + d * kTileRows, tile_.rows * kPanel, 0.0f);
     } else if (tile_.low) {
       PairLowRows(tile_.queries(), tile_.rows, p.dim, scaled_queries_.AtLeast(size + kPanel));
       PairLowRows(output_grad_.AtLeast(0), tile_.rows, n, output_pairs_.AtLeast(kTileRows * (n + kPanel)));
@@ -106,7 +108,8 @@ class BackwardPass {
       float* scaled = scaled_queries_.AtLeast(size + kPanel);
       const float* queries = tile_.queries();
       const float factor = GradientFactor(p, tile_.scale);
-      for (int64_t i = 0; i < size; i++) scaled[i] = factor * queries[i];
+      for (int64_t d = 0; d < KeyWidth(p); d += kPanel)
+        for (int64_t i = d * kTileRows; i < d * kTileRows + tile_.rows * kPanel; i++) scaled[i] = factor * queries[i];
     }
     first_ = true;
   }
@@ -350,7 +353,7 @@ class BackwardPass {
       const int64_t column = Tile::Column(span, panel);
       float* to = Tile::Row(g, column, 0);
       memory_.Fetch(panel, [](int64_t) { return true; });  // Scores() has done it
-      if (p.value_dim == 0 || !tile_.plan.Whole(column)) std::fill_n(to, kTileRows * kPanel, 0.0f);
+      if (p.value_dim == 0 || !tile_.plan.Whole(column)) std::fill_n(to, tile_.rows * kPanel, 0.0f);
       tile_.low ? tile_.PairProducts<Pairs>(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g)
                 : tile_.PairProducts<Singles>(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g);
     }
@@ -366,12 +369,16 @@ class BackwardPass {
       const int64_t column = Tile::Column(span, panel), at = (panel - sums_.panels.begin) * kPanel;
       const int64_t keys = std::min(kPanel, tile_.sequence->seen - panel * kPanel);
       const Interval hull = tile_.plan.Whole(column) ? Interval{0, kPanel} : tile_.plan.Hull(column, 1, 0, rows);
+      const Interval seeing = tile_.plan.Rows(column);
+      const auto sum = [&](const KeySums::Of& to, int64_t n, const float* left, const float* right) {
+        for (int64_t d = 0; d < n; d += kPanel)
+          Multiply<Singles>({left + seeing.begin * kPanel + hull.begin, 1, kPanel, kPanel * kPanel}, hull.end - hull.begin,
+                            {right + d * kTileRows + seeing.begin * kPanel}, seeing.end - seeing.begin, std::min(kPanel, n - d),
+                            to.At(d, at + hull.begin), true);
+      };
       const float* w = Tile::Row(read, column, 0);
       float* g = Tile::Row(ds, column, 0);
-      if (sums_.value.data)
-        for (int64_t d = 0; d < p.value_dim; d += kPanel)
-          Multiply<Singles>({w + hull.begin, 1, kPanel}, hull.end - hull.begin, {output_grad_.AtLeast(0) + d * kTileRows}, rows,
-                            std::min(kPanel, p.value_dim - d), sums_.value.At(d, at + hull.begin), true);
+      if (sums_.value.data) sum(sums_.value, p.value_dim, w, output_grad_.AtLeast(0));
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
       if (p.score == Score::additive) {
@@ -379,9 +386,7 @@ class BackwardPass {
         continue;
       }
       if (p.score == Score::euclidean) EuclideanSums(panel, at, g);
-      for (int64_t d = 0; d < p.dim; d += kPanel)
-        Multiply<Singles>({g + hull.begin, 1, kPanel}, hull.end - hull.begin, {scaled_queries_.AtLeast(0) + d * kTileRows}, rows,
-                          std::min(kPanel, p.dim - d), sums_.key.At(d, at + hull.begin), true);
+      sum(sums_.key, p.dim, g, scaled_queries_.AtLeast(0));
     }
     if (!sums_.key.data || p.score == Score::additive) return;
     tile_.KeyProducts<Singles>(
@@ -392,25 +397,27 @@ class BackwardPass {
   // The same with pairs of bfloat16, of weights and of ds times the scale.
   void UsePairs(const Span& span, float* read, float* ds) {
     const Problem& p = *tile_.problem;
-    const int64_t rows = tile_.rows, pairs = (rows + 1) / 2;
-    const auto sum = [&](const KeySums::Of& to, int64_t n, const float* left, int64_t step, const float* right, Interval hull, int64_t at) {
-      for (int64_t d = 0; d < n; d += kPanel)
-        Multiply<Pairs>({left + hull.begin, 1, step}, hull.end - hull.begin, {right + d * (kTileRows / 2)}, pairs, std::min(kPanel, n - d),
-                        to.At(d, at + hull.begin), true);
-    };
+    const int64_t rows = tile_.rows;
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       const int64_t column = Tile::Column(span, panel), at = (panel - sums_.panels.begin) * kPanel;
       const Interval hull = tile_.plan.Whole(column) ? Interval{0, kPanel} : tile_.plan.Hull(column, 1, 0, rows);
+      const Interval seeing = tile_.plan.Rows(column);
+      const int64_t first = seeing.begin / 2, pairs = (seeing.end + 1) / 2 - first;
+      const auto sum = [&](const KeySums::Of& to, int64_t n, const float* left, int64_t step, const float* right) {
+        for (int64_t d = 0; d < n; d += kPanel)
+          Multiply<Pairs>({left + first * step + hull.begin, 1, step, kPanel / 2 * step}, hull.end - hull.begin,
+                          {right + d * (kTileRows / 2) + first * kPanel}, pairs, std::min(kPanel, n - d), to.At(d, at + hull.begin), true);
+      };
       float *w = Tile::Row(read, column, 0), *g = Tile::Row(ds, column, 0);
       if (sums_.value.data) {
         PairScores(w, rows, 1, 2 * kPanel, w);
-        sum(sums_.value, p.value_dim, w, 2 * kPanel, output_pairs_.AtLeast(0), hull, at);
+        sum(sums_.value, p.value_dim, w, 2 * kPanel, output_pairs_.AtLeast(0));
       }
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
       float* of_keys = score_pairs_.AtLeast(kTileRows / 2 * kPanel);
       PairScores(g, rows, tile_.scale, kPanel, of_keys);
-      sum(sums_.key, p.dim, of_keys, kPanel, scaled_queries_.AtLeast(0), hull, at);
+      sum(sums_.key, p.dim, of_keys, kPanel, scaled_queries_.AtLeast(0));
       for (int64_t r = 0; r < rows; r++) RowToHalves(g + r * kPanel);
     }
     if (!sums_.key.data) return;

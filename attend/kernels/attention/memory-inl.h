@@ -154,7 +154,7 @@ HWY_INLINE void LowRowToPanels(const char* row, int64_t n, int64_t rows, int64_t
     std::memcpy(panels + (c / kPanel * rows + r) * kPanel, row + c * 2, static_cast<size_t>(std::min(kPanel, n - c)) * 2);
 }
 
-// Rows 2i and 2i + 1 of such panels as pairs, (n / 64, 24, 64); a missing last one counts as zeros.
+// Rows 2i and 2i + 1 of such panels as pairs, (n / 64, kTileRows / 2, 64); a missing last one counts as zeros.
 inline void PairLowRows(const float* panels, int64_t rows, int64_t n, float* to) {
   static constexpr uint16_t kZeros[kPanel] = {};
   for (int64_t c = 0; c < n; c += kPanel)

@@ -11,7 +11,7 @@
 namespace attend::kernels::attention {
 
 inline constexpr int64_t kPanel = 64;     // keys that are laid out, and looked at, together
-inline constexpr int64_t kTileRows = 48;  // queries of a tile
+inline constexpr int64_t kTileRows = 96;  // queries of a tile
 
 inline int64_t Panels(int64_t n) { return (n + kPanel - 1) / kPanel; }
 
@@ -32,7 +32,7 @@ inline int64_t FloorDivide(int64_t a, int64_t b) { return a / b - (a % b != 0 &&
 
 // Keys of a sequence that some query sees, as far as an interval says.
 inline Interval SurelySeen(const Problem& p, const Sequence& s) {
-  if (p.mask.data || p.centers || s.seeing <= 0) return {};
+  if (p.mask.data != nullptr || p.centers || s.seeing <= 0) return {};
   Interval keys{0, s.seen};  // the query at the same position sees a key whatever the window, the block and causality say
   if (p.window_left || p.block_size) keys.begin = std::max<int64_t>(0, s.offset);
   if (p.window_right || p.block_size || p.causal) keys.end = std::min(s.seen, s.offset + s.seeing);
@@ -200,6 +200,14 @@ class Plan {
       hull.end = (i + 1) * kPanel - __builtin_clzll(any);
     }
     return hull;
+  }
+  // The rows that see some key of the panel at `column`, as an interval.
+  Interval Rows(int64_t column) const {
+    if (Whole(column)) return {0, rows_};
+    Interval rows{0, rows_};
+    while (rows.end > 0 && !Visible(column, rows.end - 1)) rows.end--;
+    while (rows.begin < rows.end && !Visible(column, rows.begin)) rows.begin++;
+    return rows;
   }
   // f(begin, end, Hull()) of rows [begin, end) that a product takes together, as many as see all alike.
   template <class Function>
