@@ -132,6 +132,66 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
                      out[3] if return_sample else None, out[4] if return_sample else None)
 
 
+def weights(query, key, *, rows=slice(None), heads=slice(None), score="scaled_dot", params=(), scores=None, attn_mask=None, key_lengths=None,
+            query_lengths=None, key_rows=None, query_offset=0, is_causal=False, window=None, block=None, global_keys=None, centers=None,
+            half_width=None, attn_bias=None, scale=None, normaliser="softmax"):
+    """The weights of some queries and heads and nothing else: (B, heads, rows, Tk), those that `attention(..., need_weights=True)` has there.
+
+    rows, heads   slices of queries and of query heads, without a step
+    The other arguments are those of `attention` for all queries and heads, without values. Differentiable.
+    """
+    given = scores is not None and query is None
+    whole = scores if given else query
+    of_heads, of_rows = (_span(name, part, size) for name, part, size in (("heads", heads, whole.shape[1]), ("rows", rows, whole.shape[2])))
+    if isinstance(key, PreparedKey):
+        _expect(score == key.score, f"score {key.score}, for which the key was prepared", score)
+        key, packed, score, params = key
+    else:
+        packed = None
+    keys = whole.shape[3] if given else key.shape[2]
+
+    def part(t, head=-3, row=-2):
+        """Of a tensor that broadcasts to (B, Hq, Tq, ..)."""
+        for dim, span in ((head, of_heads), (row, of_rows)):
+            if t is not None and dim is not None and t.dim() >= -dim and t.shape[dim] > 1:
+                t = t.narrow(dim, span.start, len(span))
+        return t
+
+    def shared(t):
+        """Of keys (B, Hk, ..), those that the heads look at, one for each."""
+        group = whole.shape[1] // max(t.shape[1], 1)
+        if group == 1:
+            return t.narrow(1, of_heads.start, len(of_heads))
+        return t.index_select(1, torch.tensor([h // group for h in of_heads], dtype=torch.long, device=t.device))
+
+    options = {"score": score, "attn_mask": part(attn_mask), "attn_bias": part(attn_bias), "centers": part(centers, -2, -1), "key_lengths": key_lengths,
+               "query_lengths": None if query_lengths is None else (query_lengths - of_rows.start).clamp_min(0), "key_rows": key_rows,
+               "query_offset": query_offset + of_rows.start, "is_causal": is_causal, "window": window, "block": block, "global_keys": global_keys,
+               "half_width": half_width, "scale": scale, "normaliser": normaliser}
+    if given:
+        scores = part(scores)
+        value = scores.new_empty(scores.shape[0], scores.shape[1], keys, 0)
+        return attention(None, None, value, scores=scores, need_weights=True, **options).weights
+    param = _param(score, params)
+    if param is not None and param.dim() == (2 if score == "additive" else 1):
+        param = param.narrow(0, of_heads.start, len(of_heads))
+    query, key = part(query), shared(key)
+    params = () if param is None else (param,)
+    if packed is not None:
+        key = PreparedKey(key, shared(packed), score, params)
+    value = query.new_empty(query.shape[0] if key_rows is None else _key(key).shape[0], len(of_heads), keys, 0)
+    return attention(query, key, value, params=params, need_weights=True, **options).weights
+
+
+def _key(key):
+    return key.key if isinstance(key, PreparedKey) else key
+
+
+def _span(name, part, size):
+    _expect(isinstance(part, slice) and part.step in (None, 1), f"{name} a slice without a step", repr(part))
+    return range(size)[part]
+
+
 def prepare(key, score="scaled_dot", params=()):
     """What can be computed once for many queries. key (B, Hk, Tk, D). Accepted in place of the key by `attention`."""
     packed = torch.ops.attend.prepare(key, score, _param(score, params))

@@ -419,3 +419,37 @@ def test_dropout_is_linear_and_keyed():
     assert torch.autograd.gradcheck(lambda x: attend.dropout(x, keys, 0.4), (x,))
     assert torch.equal(attend.dropout(x[1:2], keys[1:2], 0.4), attend.dropout(x, keys, 0.4)[1:2])
     assert torch.equal(attend.dropout(x[:, 2], keys, 0.4, position_offset=2), attend.dropout(x, keys, 0.4)[:, 2])
+
+
+WEIGHED = {
+    "nothing": {},
+    "masks": {"attn_mask": torch.rand(2, 4, 9, 7) > 0.3, "attn_bias": torch.randn(4, 1, 7), "key_lengths": torch.tensor([7, 4]),
+              "query_lengths": torch.tensor([9, 4])},
+    "window": {"is_causal": True, "window": (3, 0), "query_offset": 2, "global_keys": torch.arange(7) < 1, "normaliser": "entmax15"},
+    "centres": {"centers": torch.rand(2, 4, 9) * 7, "half_width": 3.0},
+}
+
+
+@pytest.mark.parametrize("score", ["scaled_dot", "additive", "cosine", "given"])
+@pytest.mark.parametrize("options", WEIGHED, ids=str)
+@pytest.mark.parametrize("rows, heads", [(slice(None), slice(1, 2)), (slice(3, 8), slice(None)), (slice(-2, None), slice(1, 4)), (slice(4, 4), slice(0, 1))])
+def test_weights_of_some_queries_and_heads(score, options, rows, heads):
+    torch.manual_seed(8)
+    query, key, value = torch.randn(2, 4, 9, 5), torch.randn(2, 2, 7, 5), torch.randn(2, 2, 7, 3)
+    call = {"additive": {"params": (torch.randn(4, 5),)}, "cosine": {"params": (torch.rand(4),)}}.get(score, {}) | WEIGHED[options]
+    call |= {"scores": torch.randn(2, 4, 9, 7)} if score == "given" else {"score": score}
+    if score == "given":
+        query = key = None
+    whole = attend.attention(query, key, value, need_weights=True, **call).weights
+    torch.testing.assert_close(attend.weights(query, key, rows=rows, heads=heads, **call), whole[:, heads, rows])
+    if score == "additive":
+        prepared = attend.prepare(key, score, call.pop("params"))
+        torch.testing.assert_close(attend.weights(query, prepared, rows=rows, heads=heads, **call), whole[:, heads, rows])
+
+
+def test_weights_of_shared_memory_and_wrong_slices():
+    query, key, value, rows = torch.randn(3, 2, 4, 5), torch.randn(2, 2, 6, 5), torch.randn(2, 2, 6, 3), torch.tensor([1, 0, 1])
+    whole = attend.attention(query, key, value, key_rows=rows, need_weights=True).weights
+    torch.testing.assert_close(attend.weights(query, key, key_rows=rows, rows=slice(1, 3)), whole[:, :, 1:3])
+    with pytest.raises(ValueError, match="rows a slice without a step; found slice"):
+        attend.weights(query, key, key_rows=rows, rows=slice(0, 4, 2))
