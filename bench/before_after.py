@@ -28,7 +28,6 @@ MODELS = {
     "as it comes (GRU, conditional, additive)": [],
     "LSTM, input feeding, general": ["--model.encoder.cell", "lstm", DECODER + "cell", "lstm", DECODER + "fusion", "feed",
                                      DECODER + "attention.score", "general"],
-    "GRU, output, cosine": [DECODER + "fusion", "output", DECODER + "attention.score", "cosine"],
 }
 work = common.WORK / "before_after"
 shutil.rmtree(work, ignore_errors=True)
