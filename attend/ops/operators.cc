@@ -1,7 +1,6 @@
 #include "attend/ops/operators.h"
 
 #include <ATen/autocast_mode.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include "attend/ops/check.h"
@@ -31,10 +30,7 @@ struct Prepare {
     CheckPrepare(key, std::string(score), param.value_or(at::Tensor()));
     return FusedPrepare(key, std::string(score));
   }
-  static at::Tensor Cuda(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
-    CheckPrepare(key, std::string(score), param.value_or(at::Tensor()));
-    return at::empty({0}, key.options().dtype(at::kFloat));
-  }
+  // And of other devices, which read the key: what has the size is all that tracing may rely on.
   static at::Tensor Meta(const at::Tensor& key, std::string_view score, const std::optional<at::Tensor>& param) {
     CheckPrepare(key, std::string(score), param.value_or(at::Tensor()));
     return FusedPrepareMeta(key, std::string(score));
@@ -80,7 +76,7 @@ TORCH_LIBRARY_IMPL(attend, CPU, m) {
 }
 
 TORCH_LIBRARY_IMPL(attend, CUDA, m) {
-  m.impl("prepare", &Prepare::Cuda);
+  m.impl("prepare", &Prepare::Meta);
   m.impl("attention", Boxed<&Attention>());
   m.impl("attention_backward", Boxed<&AttentionBackward>());
 }

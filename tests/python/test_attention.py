@@ -453,3 +453,29 @@ def test_weights_of_shared_memory_and_wrong_slices():
     torch.testing.assert_close(attend.weights(query, key, key_rows=rows, rows=slice(1, 3)), whole[:, :, 1:3])
     with pytest.raises(ValueError, match="rows a slice without a step; found slice"):
         attend.weights(query, key, key_rows=rows, rows=slice(0, 4, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float, torch.double], ids=str)
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_by_statistics(p, dtype):
+    """Rate, mean and independence of what is dropped, and that the backward pass drops the same; five standard deviations of each."""
+    torch.manual_seed(12)
+    p = round(p * 65536) / 65536  # draws have 16 bits
+    batch, heads, queries, keys = 40, 2, 30, 70
+    query, key = (torch.randn(batch, heads, t, 4, dtype=dtype) for t in (queries, keys))
+    one = torch.eye(keys, dtype=dtype).expand(batch, heads, keys, keys).clone().requires_grad_()  # what is read is the weights
+    call = {"dropout_p": p, "seed": torch.arange(batch) * 977 + 3}
+    result = attend.attention(query, key, one, need_weights=True, **call)
+    kept = (result.output / result.weights * (1 - p)).detach()
+    assert (kept.round() - kept).abs().max() < 1e-4
+    kept = kept.round()
+    n, rate = kept.numel(), 1 - p
+    assert abs(kept.mean() - rate) < 5 * (rate * p / n) ** 0.5
+    for means in (kept.mean((1, 2, 3)), kept.mean((0, 2, 3)), kept.mean((0, 1, 3)), kept.mean((0, 1, 2))):
+        assert (means - rate).abs().max() < 5 * (rate * p / (n / means.numel())) ** 0.5
+    for dim in range(4):  # neighbours along each dimension
+        first, second = kept.narrow(dim, 0, kept.shape[dim] - 1), kept.narrow(dim, 1, kept.shape[dim] - 1)
+        assert abs(((first - rate) * (second - rate)).mean()) < 5 * rate * p / first.numel() ** 0.5
+    seen = torch.randn_like(result.output)
+    (gradient,) = torch.autograd.grad(result.output, one, seen)
+    torch.testing.assert_close(gradient, (result.weights.detach() * kept / (1 - p)).mT @ seen)
