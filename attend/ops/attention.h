@@ -67,7 +67,7 @@ AttentionResult attention(const at::Tensor& query, const PreparedKey& key, const
 // key (B, Hk, Tk, D) as attention takes it.
 PreparedKey prepare(const at::Tensor& key, const std::string& score = "scaled_dot", const at::Tensor& param = {});
 
-// Which path a call takes, and why, e.g. "composed: there is no fused kernel for score additive on cpu". Checks the arguments.
+// Which path a call takes, and why, e.g. "composed: there is no fused kernel for dtype Double". Checks the arguments.
 std::string explain(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionArgs& args = {});
 
 // int64 () on the CPU: the form in which seed and query_offset are given as one number.

@@ -581,7 +581,7 @@ class Tile {
   Additive* additive_ = nullptr;
   random::Dropout dropout_{0};
   float kept_ = 1;
-  float masked_factor_ = 1;
+  float masked_factor_ = 1;  // what MaskToMost() leaves to be multiplied with
   float square_[kTileRows], inverse_[kTileRows];
   std::vector<uint16_t> draws_;
   Storage row_, queries_, exponentials_, terms_, direct_;
