@@ -81,6 +81,7 @@ KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& s
     sums.key = InPlace(s, g.key, share.kv_head, first);
   else if (scores)
     sums.key = {at, keys, p.score == Score::additive ? kStripe : kPanel, false};
+  if (p.score == Score::dot && !few) sums.key.factor = p.scale;
   if (value_in_place)
     sums.value = InPlace(s, g.value, share.kv_head, first);
   else if (g.value.data)

@@ -69,29 +69,21 @@ class BackwardPass {
     const Problem& p = *tile_.problem;
     const int64_t n = p.value_dim;
     float *row = row_.AtLeast(2 * (std::max(n, p.dim) + kPanel)), *other = row + n;
-    output_grad_.AtLeast(kTileRows * (n + kPanel));
-    tile_.Prefetch(g_->output_grad, n);
-    tile_.Prefetch(g_->output, n);
+    if (!few_) output_rows_ = tile_.low ? tile_.InPlace<fused::Pairs>(g_->output_grad, n) : tile_.InPlace<Singles>(g_->output_grad, n);
+    const bool in_place = !few_ && output_rows_.data;
+    if (!in_place) output_rows_ = {output_grad_.AtLeast(kTileRows * (n + kPanel)), kPanel, kTileRows * kPanel};
     for (int64_t r = 0; r < tile_.rows; r++) {
-      if (n <= kPanel && n > 0 && !tile_.low) {  // a row is a panel's
-        row = output_grad_.AtLeast(0) + r * kPanel;
-        std::fill(row + n, row + kPanel, 0.0f);
-      }
-      if (tile_.seen[r] > 0 && g_->output_grad.data) {
-        LoadRow(At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output_grad.type, n, row);
+      const float* grad = row;
+      if (in_place) {
+        grad = FloatRow(At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output_grad.type, n, row);
       } else {
-        std::fill_n(row, n, 0.0f);
-      }
-      if (tile_.low) {
-        StoreRow(row, Element::bfloat16, n, reinterpret_cast<char*>(other));  // they are: exactly
-        LowRowToPanels(reinterpret_cast<const char*>(other), n, kTileRows, r, output_grad_.AtLeast(0));
-      } else if (n > kPanel) {
-        RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
+        CopyOutputGrad(r, row, other);
+        if (n <= kPanel && !tile_.low) grad = output_rows_.At(r, 0);
       }
       mean_[r] = 0;
       if (g_->lse && g_->output.data && p.normaliser == Normaliser::softmax && tile_.seen[r] > 0) {
-        LoadRow(At(g_->output, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output.type, n, other);
-        mean_[r] = static_cast<float>(ExactDot(row, other, n));
+        const char* output = At(g_->output, tile_.sequence->row, tile_.head, tile_.Query(r));
+        mean_[r] = static_cast<float>(ExactDot(grad, FloatRow(output, g_->output.type, n, other), n));
       }
       sum_[r] = square_sum_[r] = center_[r] = 0;
     }
@@ -102,16 +94,39 @@ class BackwardPass {
     } else if (few_) {
       for (int64_t d = 0; d < KeyWidth(p); d += kPanel) std::fill_n(query_sums + d * kTileRows, tile_.rows * kPanel, 0.0f);
     } else if (tile_.low) {
-      PairLowRows(tile_.queries(), tile_.rows, p.dim, scaled_queries_.AtLeast(size + kPanel));
-      PairLowRows(output_grad_.AtLeast(0), tile_.rows, n, output_pairs_.AtLeast(kTileRows * (n + kPanel)));
-    } else {  // of products: the first product writes the sums
+      PairLowRows(tile_.query_rows(), tile_.rows, p.dim, scaled_queries_.AtLeast(size + kPanel));
+      PairLowRows(output_rows_, tile_.rows, n, output_pairs_.AtLeast(kTileRows * (n + kPanel)));
+    } else if (p.score == Score::dot) {   // of products the first writes the sums
+      scaled_rows_ = tile_.query_rows();  // the factor comes at the end
+    } else {
       float* scaled = scaled_queries_.AtLeast(size + kPanel);
       const float* queries = tile_.queries();
       const float factor = GradientFactor(p, tile_.scale);
       for (int64_t d = 0; d < KeyWidth(p); d += kPanel)
         for (int64_t i = d * kTileRows; i < d * kTileRows + tile_.rows * kPanel; i++) scaled[i] = factor * queries[i];
+      scaled_rows_ = {scaled, kPanel, kTileRows * kPanel};
     }
     first_ = true;
+  }
+
+  // A row of the gradient of the output to its panels; row, other: scratch (Dv), row holds it after when it fills more than a panel.
+  void CopyOutputGrad(int64_t r, float* row, float* other) {
+    const int64_t n = tile_.problem->value_dim;
+    if (n <= kPanel && n > 0 && !tile_.low) {  // a row is a panel's
+      row = output_grad_.AtLeast(0) + r * kPanel;
+      std::fill(row + n, row + kPanel, 0.0f);
+    }
+    if (tile_.seen[r] > 0 && g_->output_grad.data) {
+      LoadRow(At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output_grad.type, n, row);
+    } else {
+      std::fill_n(row, n, 0.0f);
+    }
+    if (tile_.low) {
+      StoreRow(row, Element::bfloat16, n, reinterpret_cast<char*>(other));  // they are: exactly
+      LowRowToPanels(reinterpret_cast<const char*>(other), n, kTileRows, r, output_grad_.AtLeast(0));
+    } else if (n > kPanel) {
+      RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
+    }
   }
 
   template <class Seen>
@@ -120,6 +135,12 @@ class BackwardPass {
     for (const Span& span : tile_.plan.spans) {
       const int64_t column = span.column, width = (span.end - span.begin) * kPanel;
       float *s = scores_.AtLeast(0) - column * kTileRows, *g = grads_.AtLeast(0) - column * kTileRows;
+      if (&span == &tile_.plan.spans.back()) {
+        tile_.AskFor(p.query, p.dim, /*next=*/true);
+        tile_.AskFor(g_->output_grad, p.value_dim, /*next=*/true);
+        tile_.AskFor(g_->output, p.value_dim, /*next=*/true);
+        tile_.AskFor(g_->query, p.dim);
+      }
       Scores(span, s, g, seen);
       for (int64_t r = 0; r < tile_.rows; r++) {
         if (p.normaliser == Normaliser::sigmoid) {
@@ -354,8 +375,8 @@ class BackwardPass {
       float* to = Tile::Row(g, column, 0);
       memory_.Fetch(panel, [](int64_t) { return true; });  // Scores() has done it
       if (p.value_dim == 0 || !tile_.plan.Whole(column)) std::fill_n(to, tile_.rows * kPanel, 0.0f);
-      tile_.low ? tile_.PairProducts<Pairs>(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g)
-                : tile_.PairProducts<Singles>(column, output_grad_.AtLeast(0), memory_.ValuesAcross(panel), p.value_dim, g);
+      tile_.low ? tile_.PairProducts<Pairs>(column, output_rows_, memory_.ValuesAcross(panel), p.value_dim, g)
+                : tile_.PairProducts<Singles>(column, output_rows_, memory_.ValuesAcross(panel), p.value_dim, g);
     }
   }
 
@@ -370,15 +391,15 @@ class BackwardPass {
       const int64_t keys = std::min(kPanel, tile_.sequence->seen - panel * kPanel);
       const Interval hull = tile_.plan.Whole(column) ? Interval{0, kPanel} : tile_.plan.Hull(column, 1, 0, rows);
       const Interval seeing = tile_.plan.Rows(column);
-      const auto sum = [&](const KeySums::Of& to, int64_t n, const float* left, const float* right) {
+      const auto sum = [&](const KeySums::Of& to, int64_t n, const float* left, const Rows& right) {
         for (int64_t d = 0; d < n; d += kPanel)
           Multiply<Singles>({left + seeing.begin * kPanel + hull.begin, 1, kPanel, kPanel * kPanel}, hull.end - hull.begin,
-                            {right + d * kTileRows + seeing.begin * kPanel}, seeing.end - seeing.begin, std::min(kPanel, n - d),
+                            {right.At(seeing.begin, d), right.row}, seeing.end - seeing.begin, std::min(kPanel, n - d),
                             to.At(d, at + hull.begin), true);
       };
       const float* w = Tile::Row(read, column, 0);
       float* g = Tile::Row(ds, column, 0);
-      if (sums_.value.data) sum(sums_.value, p.value_dim, w, output_grad_.AtLeast(0));
+      if (sums_.value.data) sum(sums_.value, p.value_dim, w, output_rows_);
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
       if (p.score == Score::additive) {
@@ -386,15 +407,15 @@ class BackwardPass {
         continue;
       }
       if (p.score == Score::euclidean) EuclideanSums(panel, at, g);
-      sum(sums_.key, p.dim, g, scaled_queries_.AtLeast(0));
+      sum(sums_.key, p.dim, g, scaled_rows_);
     }
     if (!sums_.key.data || p.score == Score::additive) return;
     tile_.KeyProducts<Singles>(
-        span, ds, p.dim, [&](int64_t d) { return Right{memory_.KeysAlong(d, span.begin)}; }, !first_, query_sums_.AtLeast(0));
+        span, ds, p.dim, [&](int64_t d) { return memory_.KeysAlong(d, span); }, !first_, query_sums_.AtLeast(0));
     first_ = false;
   }
 
-  // The same with pairs of bfloat16, of weights and of ds times the scale.
+  // The same with pairs of bfloat16, of weights and of ds.
   void UsePairs(const Span& span, float* read, float* ds) {
     const Problem& p = *tile_.problem;
     const int64_t rows = tile_.rows;
@@ -410,19 +431,19 @@ class BackwardPass {
       };
       float *w = Tile::Row(read, column, 0), *g = Tile::Row(ds, column, 0);
       if (sums_.value.data) {
-        PairScores(w, rows, 1, 2 * kPanel, w);
+        PairScores(w, rows, 2 * kPanel, w);
         sum(sums_.value, p.value_dim, w, 2 * kPanel, output_pairs_.AtLeast(0));
       }
       if (g_->scores) StoreScores(panel, g);
       if (!sums_.key.data) continue;
       float* of_keys = score_pairs_.AtLeast(kTileRows / 2 * kPanel);
-      PairScores(g, rows, tile_.scale, kPanel, of_keys);
+      PairScores(g, rows, kPanel, of_keys);
       sum(sums_.key, p.dim, of_keys, kPanel, scaled_queries_.AtLeast(0));
       for (int64_t r = 0; r < rows; r++) RowToHalves(g + r * kPanel);
     }
     if (!sums_.key.data) return;
     tile_.KeyProducts<Pairs>(
-        span, ds, p.dim, [&](int64_t d) { return Right{memory_.KeysAlong(d, span.begin)}; }, !first_, query_sums_.AtLeast(0));
+        span, ds, p.dim, [&](int64_t d) { return memory_.KeysAlong(d, span); }, !first_, query_sums_.AtLeast(0));
     first_ = false;
   }
 
@@ -540,7 +561,7 @@ class BackwardPass {
           if (few_) {
             std::copy_n(tile_.QueryRow(r), p.dim, own);
           } else {
-            RowFromPanels(tile_.queries(), p.dim, kTileRows, r, own);
+            RowFromPanels(tile_.query_rows().data, p.dim, kTileRows, r, own);
           }
           const double dot = ExactDot(own, row, p.dim);
           if (p.score == Score::cosine) {
@@ -572,6 +593,7 @@ class BackwardPass {
   double sum_[kTileRows], square_sum_[kTileRows], total_ = 0;
   std::vector<char> touched_;  // keys whose gradient in place has something in it
   std::vector<float> four_v_, h_, row_copy_;
+  Rows output_rows_, scaled_rows_;
   Storage scores_, grads_, read_, row_, keep_, output_grad_, query_sums_, scaled_queries_, output_pairs_, score_pairs_;
 };
 
@@ -612,6 +634,8 @@ inline void FinishHead(const Problem& p, const Gradients& g, const Sequence& s, 
         if (of_key && sums.column) column += sums.column[at];
       }
       if (!added) std::fill_n(row, n, 0.0f);
+      const float factor = of_key && count > 0 ? shares[0].key.factor : 1;
+      for (int64_t d = 0; factor != 1 && d < n; d++) row[d] *= factor;
       if (of_key) FinishKey(p, s, kv_head, j, column, row, own);
       StoreRow(row, to.type, n, At(to, s.row, kv_head, s.key_start + j));
     }

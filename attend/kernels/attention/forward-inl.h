@@ -17,7 +17,7 @@ namespace fused {
 constexpr int64_t kSpanPanels = 8, kBackwardSpanPanels = 2;
 
 // Rows that go through each step of softmax together: one does not wait for another.
-constexpr int64_t kTogetherRows = 8;
+constexpr int64_t kTogetherRows = 16;
 
 class ForwardPass {
  public:
@@ -57,25 +57,26 @@ class ForwardPass {
     std::fill_n(most, kTileRows, kHidden);
     std::fill_n(sum, kTileRows, 0.0f);
     bool first = true;
-    for (Span span : tile_.plan.spans) {
+    for (const Span& span : tile_.plan.spans) {
       const int64_t width = (span.end - span.begin) * kPanel, column = span.column;
       float* here = s - column * kTileRows;  // as if the whole row were there
       Scores(span, here, seen);
       for (int64_t begin = 0; begin < tile_.rows; begin += kTogetherRows) {
         const int64_t end = std::min(tile_.rows, begin + kTogetherRows);
         if (softmax) {
-          float before[kTogetherRows];
+          HWY_ALIGN float weights[kTogetherRows];  // of what was summed before
           for (int64_t r = begin; r < end; r++) {
-            before[r - begin] = most[r];
-            const float now = tile_.MaskToMost(span, r, here);
-            most[r] = most[r] > now ? most[r] : now;
+            const float now = tile_.MaskToMost(span, r, here), before = most[r];
+            most[r] = before > now ? before : now;
+            weights[r - begin] = before == most[r] ? 0 : before - most[r];
           }
+          for (int64_t v = 0; v < kTogetherRows; v += kLanes) hn::Store(Exp2(hn::Load(df, weights + v)), df, weights + v);
           for (int64_t r = begin; r < end; r++) {
             if (most[r] == kHidden) {
               tile_.Fill(r, column, column + width, 0, here);
               continue;
             }
-            const float old = before[r - begin], weight = old == most[r] ? 1 : old == kHidden ? 0 : std::exp2(old - most[r]);
+            const float weight = weights[r - begin];
             sum[r] =
                 sum[r] * weight + (halves ? tile_.Exponentials<true>(r, column, column + width, tile_.masked_factor(), most[r], here)
                                           : tile_.Exponentials<false>(r, column, column + width, tile_.masked_factor(), most[r], here));
@@ -91,6 +92,10 @@ class ForwardPass {
           if (p.centers) MultiplyByGaussian(tile_, span, r, here);
           if (p.dropout > 0) Drop(span, r, here);
         }
+      }
+      if (&span == &tile_.plan.spans.back()) {
+        tile_.AskFor(p.query, p.dim, /*next=*/true);
+        tile_.AskFor(out.output, p.value_dim);
       }
       AddValues(span, here, halves, first, seen);
       first = false;

@@ -43,6 +43,13 @@ HWY_INLINE void LoadRow(const char* from, Element type, int64_t n, float* HWY_RE
   }
 }
 
+// The row where it lies if it is in single precision, else in `buffer`.
+HWY_INLINE const float* FloatRow(const char* from, Element type, int64_t n, float* buffer) {
+  if (type == Element::float32) return reinterpret_cast<const float*>(from);
+  LoadRow(from, type, n, buffer);
+  return buffer;
+}
+
 HWY_INLINE void StoreRow(const float* HWY_RESTRICT from, Element type, int64_t n, char* to) {
   if (type == Element::float32) return CopyRow(from, n, reinterpret_cast<float*>(to));
   auto* bits = reinterpret_cast<uint16_t*>(to);
@@ -58,6 +65,22 @@ HWY_INLINE bool Finite(const float* x, int64_t n) {
   float sum = 0;
   for (int64_t i = 0; i < n; i++) sum += x[i] * 0;
   return sum == 0;
+}
+
+// A matrix of which element (r, d) is data[r * row + d / 64 * panel + d % 64]; of pairs 32 instead of 64: in panels, or as it was given.
+struct Rows {
+  const float* data = nullptr;
+  int64_t row = kPanel, panel = 0;
+  const float* At(int64_t r, int64_t d) const { return data + r * row + d / kPanel * panel; }
+};
+
+// Can products take vectors of n dimensions where they lie? Rows far apart would share few places of the first cache.
+template <class Elements>
+bool ServesInPlace(const Vectors& v, int64_t n) {
+  constexpr int64_t kPer = Elements::kPer, kMost = 2 * kPanel * kPer;
+  const bool even =
+      v.position % kPer == 0 && v.head % kPer == 0 && v.batch % kPer == 0 && reinterpret_cast<uintptr_t>(v.data) % sizeof(float) == 0;
+  return Size(v.type) * kPer == sizeof(float) && n % (kLanes * kPer) == 0 && v.position >= n && v.position <= kMost && even;
 }
 
 // Row r of a matrix in panels of `rows` rows; what fills up the last panel is 0.
@@ -154,26 +177,25 @@ HWY_INLINE void LowRowToPanels(const char* row, int64_t n, int64_t rows, int64_t
     std::memcpy(panels + (c / kPanel * rows + r) * kPanel, row + c * 2, static_cast<size_t>(std::min(kPanel, n - c)) * 2);
 }
 
-// Rows 2i and 2i + 1 of such panels as pairs, (n / 64, kTileRows / 2, 64); a missing last one counts as zeros.
-inline void PairLowRows(const float* panels, int64_t rows, int64_t n, float* to) {
+// Rows 2i and 2i + 1 of such rows as pairs, (n / 64, kTileRows / 2, 64); a missing last one counts as zeros.
+inline void PairLowRows(const Rows& from, int64_t rows, int64_t n, float* to) {
   static constexpr uint16_t kZeros[kPanel] = {};
   for (int64_t c = 0; c < n; c += kPanel)
     for (int64_t r = 0; r < rows; r += 2) {
-      const auto* first = reinterpret_cast<const uint16_t*>(panels + c * kTileRows + r * kPanel);
-      const auto* second = r + 1 < rows ? first + 2 * kPanel : kZeros;
+      const auto* first = reinterpret_cast<const uint16_t*>(from.At(r, c));
+      const auto* second = r + 1 < rows ? reinterpret_cast<const uint16_t*>(from.At(r + 1, c)) : kZeros;
       auto* pairs = reinterpret_cast<uint32_t*>(to + (c / kPanel * kTileRows + r) / 2 * kPanel);
       const int64_t here = std::min(kPanel, n - c);
       for (int64_t i = 0; i < here; i++) pairs[i] = static_cast<uint32_t>(first[i]) | static_cast<uint32_t>(second[i]) << 16;
     }
 }
 
-// The rows of a panel's scores, times a factor, two and two as pairs: (rows / 2, `step`) numbers; a missing last row counts as zeros.
-HWY_INLINE void PairScores(const float* rows, int64_t n, float factor, int64_t step, float* to) {
-  const V times = hn::Set(df, factor);
+// The rows of a panel's scores two and two as pairs: (rows / 2, `step`) numbers; a missing last row counts as zeros.
+HWY_INLINE void PairScores(const float* rows, int64_t n, int64_t step, float* to) {
   for (int64_t r = 0; r < n; r += 2, to += step)
     for (int64_t v = 0; v < kPanel; v += kLanes) {
-      const V first = hn::Mul(times, hn::LoadU(df, rows + r * kPanel + v));
-      const V second = r + 1 < n ? hn::Mul(times, hn::LoadU(df, rows + (r + 1) * kPanel + v)) : hn::Zero(df);
+      const V first = hn::LoadU(df, rows + r * kPanel + v);
+      const V second = r + 1 < n ? hn::LoadU(df, rows + (r + 1) * kPanel + v) : hn::Zero(df);
       hn::StoreU(Paired(first, second), df, to + v);
     }
 }
@@ -181,6 +203,8 @@ HWY_INLINE void PairScores(const float* rows, int64_t n, float factor, int64_t s
 // Rows of keys and values, laid out panel by panel when a tile first asks for one.
 class Memory {
  public:
+  Ahead ahead;
+
   // seen(j): does any query see key j? Asked only of keys and values that are not finite: those that nobody sees count as 0.
   template <class Seen>
   void Fetch(int64_t panel, const Seen& seen) {
@@ -189,13 +213,13 @@ class Memory {
     ready |= kKeys;
     const Problem& p = *problem_;
     const int64_t first = panel * kPanel, n = std::min(kPanel, sequence_->keys - first), at = panel - panels_.begin;
+    AskFor(p.key, panel + 1, p.dim);
+    AskFor(p.value, backward_ ? panel + 1 : panel, p.value_dim);
     if (low_) return FetchLow(panel, seen);
-    const bool sure = first >= sure_.begin && first + n <= sure_.end;
-    if (p.score == Score::dot && !backward_ && sure && p.key.type == Element::float32 && (!p.key_rows || p.key_rows_key == 0)) {
-      float* across = keys_across_.AtLeast(0) + at * p.dim * kPanel;
-      const char* rows = At(p.key, KeyRow(p, *sequence_, first), head_, sequence_->key_start + first);
-      if (n < kPanel) std::fill_n(across, p.dim * kPanel, 0.0f);
-      LayOut({reinterpret_cast<const float*>(rows), p.key.position, 1}, n, 0, p.dim, kPanel, across);
+    const bool sure = Sure(panel);
+    if (sure && p.score == Score::dot && p.key.type == Element::float32) {
+      LayAcross(p.key, panel, p.dim, keys_across_);
+      if (backward_ && !keys_in_place_) LayKeysAlong(panel);
     } else if (p.score != Score::given) {
       float* rows = rows_.AtLeast(kPanel * p.dim);
       bool direct = false;
@@ -227,31 +251,28 @@ class Memory {
         for (int64_t j = 0; j < kPanel; j++) Along(keys_along_, rows + j * p.dim, j < n, p.dim, at * kPanel + j);
       }
     }
-    if (backward_) {
-      float* rows = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
-      for (int64_t j = 0; j < n; j++) Copy(p.value, first + j, p.value_dim, rows + j * p.value_dim, seen);
-      float* across = values_.AtLeast(0) + at * p.value_dim * kPanel;
-      if (n < kPanel)
-        for (int64_t d = 0; d < p.value_dim; d++) std::fill(across + d * kPanel + n, across + (d + 1) * kPanel, 0.0f);
-      LayOut({rows, p.value_dim, 1}, n, 0, p.value_dim, kPanel, across);
-    }
+    if (!backward_) return;
+    if (sure && p.value.type == Element::float32) return LayAcross(p.value, panel, p.value_dim, values_);
+    float* rows = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
+    for (int64_t j = 0; j < n; j++) Copy(p.value, first + j, p.value_dim, rows + j * p.value_dim, seen);
+    float* across = values_.AtLeast(0) + at * p.value_dim * kPanel;
+    if (n < kPanel)
+      for (int64_t d = 0; d < p.value_dim; d++) std::fill(across + d * kPanel + n, across + (d + 1) * kPanel, 0.0f);
+    LayOut({rows, p.value_dim, 1}, n, 0, p.value_dim, kPanel, across);
   }
 
   // Values of the panels of a span as rows, 64 dimensions from d on: where they lie, or laid out.
   template <class Seen>
   Right ValuesAlong(int64_t d, const Span& span, const Seen& seen) {
     const Problem& p = *problem_;
-    if (values_in_place_ && span.begin * kPanel >= sure_.begin && std::min(span.end * kPanel, sequence_->seen) <= sure_.end) {
-      const char* at = At(p.value, KeyRow(p, *sequence_, 0), head_, sequence_->key_start + span.begin * kPanel);
-      return {reinterpret_cast<const float*>(at) + d, p.value.position};
-    }
+    if (values_in_place_ && span.begin * kPanel >= sure_.begin && std::min(span.end * kPanel, sequence_->seen) <= sure_.end)
+      return {Floats(p.value, span.begin) + d, p.value.position};
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       char& ready = ready_[static_cast<size_t>(panel - panels_.begin)];
       if (ready & kValues) continue;
       ready |= kValues;
       if (low_) {
-        LowRows(p.value, panel, p.value_dim, seen);
-        PairRows(p.value_dim, panel, values_);
+        PairRows(LowRows(p.value, panel, p.value_dim, seen), p.value_dim, panel, values_);
         continue;
       }
       float* buffer = rows_.AtLeast(kPanel * std::max(p.value_dim, p.dim));
@@ -270,14 +291,15 @@ class Memory {
     sequence_ = &s;
     head_ = kv_head;
     panels_ = panels;
+    ahead.Clear();
     backward_ = backward;
     low_ = low;
     const int64_t n = count(), keys = n * kPanel;
     if (p.score == Score::euclidean) squares_.assign(static_cast<size_t>(keys), 0);
     sure_ = SurelySeen(p, s);
-    const int64_t step = p.value.position;  // rows far apart would share few places of the first cache
-    values_in_place_ = !backward && p.value.type == Element::float32 && p.value_dim % kLanes == 0 && step >= p.value_dim &&
-                       step <= 2 * kPanel && (!p.key_rows || p.key_rows_key == 0);
+    one_row_ = !p.key_rows || p.key_rows_key == 0;
+    values_in_place_ = one_row_ && ServesInPlace<Singles>(p.value, p.value_dim);
+    keys_in_place_ = one_row_ && p.score == Score::dot && ServesInPlace<Singles>(p.key, p.dim);
     if (few) return;
     ready_.assign(static_cast<size_t>(n), 0);
     if (p.score != Score::given) keys_across_.AtLeast(keys * p.dim);
@@ -294,8 +316,19 @@ class Memory {
   // Of pairs, (D / 2, 64).
   const float* KeysAcross(int64_t panel) { return keys_across_.AtLeast(0) + (panel - panels_.begin) * problem_->dim * kPanel; }
   const float* ValuesAcross(int64_t panel) { return values_.AtLeast(0) + (panel - panels_.begin) * problem_->value_dim * kPanel; }
-  // From the first key of `panel` on, 64 dimensions from d on: (keys, 64); of pairs (keys / 2, 64).
-  const float* KeysAlong(int64_t d, int64_t panel) { return keys_along_.AtLeast(0) + Place(d, panel); }
+  // Keys of the panels of a span as rows, 64 dimensions from d on: where they lie, or laid out; of pairs two and two.
+  Right KeysAlong(int64_t d, const Span& span) {
+    bool in_place = keys_in_place_ && !low_;
+    for (int64_t panel = span.begin; panel < span.end; panel++) in_place = in_place && Sure(panel);
+    if (in_place) return {Floats(problem_->key, span.begin) + d, problem_->key.position};
+    for (int64_t panel = span.begin; panel < span.end && keys_in_place_ && !low_; panel++) {
+      char& ready = ready_[static_cast<size_t>(panel - panels_.begin)];
+      if (ready & kKeysAlong || !Sure(panel)) continue;
+      ready |= kKeysAlong;
+      LayKeysAlong(panel);
+    }
+    return {keys_along_.AtLeast(0) + Place(d, span.begin)};
+  }
   // The same of additive scores, (keys, 16).
   const float* KeyStripe(int64_t d, int64_t panel) { return Stripe(keys_along_, d, panel); }
   // |k|^2 of the keys of a panel.
@@ -304,16 +337,43 @@ class Memory {
   bool Direct(int64_t panel) const { return direct_[static_cast<size_t>(panel - panels_.begin)]; }
 
  private:
+  // Does some query see each of the panel's keys, all in one row of the batch? Then they need not be looked at one by one.
+  bool Sure(int64_t panel) const {
+    const int64_t first = panel * kPanel, end = std::min(first + kPanel, sequence_->keys);
+    return one_row_ && first >= sure_.begin && end <= sure_.end;
+  }
+  // The keys or values of a panel where they lie, single precision.
+  const float* Floats(const Vectors& from, int64_t panel) const {
+    const int64_t first = panel * kPanel;
+    return reinterpret_cast<const float*>(At(from, KeyRow(*problem_, *sequence_, first), head_, sequence_->key_start + first));
+  }
+
+  void AskFor(const Vectors& from, int64_t panel, int64_t n) {
+    if (panel >= panels_.end || !from.data || !one_row_) return;
+    const int64_t rows = std::min(kPanel, sequence_->seen - panel * kPanel);
+    ahead.Add(Floats(from, panel), from.position * Size(from.type), n * Size(from.type), rows);
+  }
+
+  // A panel that is Sure(), single precision, to its place in `to`, (panels, n, 64).
+  void LayAcross(const Vectors& from, int64_t panel, int64_t n, Storage& to) {
+    const int64_t rows = std::min(kPanel, sequence_->keys - panel * kPanel);
+    float* across = to.AtLeast(0) + (panel - panels_.begin) * n * kPanel;
+    if (rows < kPanel) std::fill_n(across, n * kPanel, 0.0f);
+    LayOut({Floats(from, panel), from.position, 1}, rows, 0, n, kPanel, across);
+  }
+  void LayKeysAlong(int64_t panel) {
+    const Problem& p = *problem_;
+    const int64_t n = std::min(kPanel, sequence_->keys - panel * kPanel);
+    const float* rows = Floats(p.key, panel);
+    for (int64_t j = 0; j < kPanel; j++) Along(keys_along_, rows + j * p.key.position, j < n, p.dim, (panel - panels_.begin) * kPanel + j);
+  }
+
   // Key or value j in single precision, where it lies or in `buffer`; null where it counts as zeros, because nobody sees it.
   template <class Seen>
   const float* Load(const Vectors& from, int64_t j, int64_t n, float* buffer, const Seen& seen) {
     if (j >= sequence_->seen) return nullptr;
     const char* at = At(from, KeyRow(*problem_, *sequence_, j), head_, sequence_->key_start + j);
-    const auto* row = reinterpret_cast<const float*>(at);
-    if (from.type != Element::float32) {
-      LoadRow(at, from.type, n, buffer);
-      row = buffer;
-    }
+    const float* row = FloatRow(at, from.type, n, buffer);
     return (j >= sure_.begin && j < sure_.end) || Finite(row, n) || seen(j) ? row : nullptr;
   }
 
@@ -342,10 +402,16 @@ class Memory {
     return (d / kPanel * count() + panel - panels_.begin) * rows * kPanel;
   }
 
-  // The keys or values of a panel as they are, bfloat16 (64, n), to rows_; what does not exist, or is not finite and seen by nobody, as
-  // zeros.
+  // The keys or values of a panel as they are, bfloat16: where they lie, or copied to rows_; what does not exist, or is not finite and seen
+  // by nobody, as zeros.
+  struct Low {
+    const uint16_t* data;
+    int64_t position;
+  };
   template <class Seen>
-  void LowRows(const Vectors& from, int64_t panel, int64_t n, const Seen& seen) {
+  Low LowRows(const Vectors& from, int64_t panel, int64_t n, const Seen& seen) {
+    if (Sure(panel) && (panel + 1) * kPanel <= sequence_->keys && ServesInPlace<Pairs>(from, n))
+      return {reinterpret_cast<const uint16_t*>(Floats(from, panel)), from.position};
     auto* rows = reinterpret_cast<uint16_t*>(rows_.AtLeast(kPanel * std::max(problem_->value_dim, problem_->dim)));
     float* buffer = row_.AtLeast(n + kPanel);
     for (int64_t j = 0; j < kPanel; j++) {
@@ -358,36 +424,36 @@ class Memory {
         std::memcpy(to, At(from, KeyRow(*problem_, *sequence_, key), head_, sequence_->key_start + key), static_cast<size_t>(n) * 2);
       }
     }
+    return {rows, n};
   }
 
   // Those rows, two and two, to the panel's place in `to`, (n / 64, keys / 2, 64).
-  void PairRows(int64_t n, int64_t panel, Storage& to) {
-    const auto* rows = reinterpret_cast<const uint16_t*>(rows_.AtLeast(0));
+  void PairRows(Low rows, int64_t n, int64_t panel, Storage& to) {
     for (int64_t d = 0; d < n; d += kPanel) {
       auto* pairs = reinterpret_cast<uint32_t*>(to.AtLeast(0) + Place(d, panel));
       const int64_t here = std::min(kPanel, n - d);
-      for (int64_t j = 0; j < kPanel; j += 2, pairs += kPanel)
-        for (int64_t i = 0; i < here; i++)
-          pairs[i] = static_cast<uint32_t>(rows[j * n + d + i]) | static_cast<uint32_t>(rows[(j + 1) * n + d + i]) << 16;
+      for (int64_t j = 0; j < kPanel; j += 2, pairs += kPanel) {
+        const uint16_t *first = rows.data + j * rows.position + d, *second = first + rows.position;
+        for (int64_t i = 0; i < here; i++) pairs[i] = static_cast<uint32_t>(first[i]) | static_cast<uint32_t>(second[i]) << 16;
+      }
     }
   }
 
   // Those rows, of which pairs of dimensions become rows.
-  void PairsAcross(int64_t n, float* to) {
+  void PairsAcross(Low rows, int64_t n, float* to) {
     const int64_t pairs = n / Pairs::kPer;
-    LayOut({rows_.AtLeast(0), pairs, 1}, kPanel, 0, pairs, kPanel, to);
+    LayOut({reinterpret_cast<const float*>(rows.data), rows.position / Pairs::kPer, 1}, kPanel, 0, pairs, kPanel, to);
   }
 
   template <class Seen>
   void FetchLow(int64_t panel, const Seen& seen) {
     const Problem& p = *problem_;
     const int64_t at = panel - panels_.begin;
-    LowRows(p.key, panel, p.dim, seen);
-    PairsAcross(p.dim, keys_across_.AtLeast(0) + at * p.dim * kPanel);
+    const Low keys = LowRows(p.key, panel, p.dim, seen);
+    PairsAcross(keys, p.dim, keys_across_.AtLeast(0) + at * p.dim * kPanel);
     if (!backward_) return;
-    PairRows(p.dim, panel, keys_along_);
-    LowRows(p.value, panel, p.value_dim, seen);
-    PairsAcross(p.value_dim, values_.AtLeast(0) + at * p.value_dim * kPanel);
+    PairRows(keys, p.dim, panel, keys_along_);
+    PairsAcross(LowRows(p.value, panel, p.value_dim, seen), p.value_dim, values_.AtLeast(0) + at * p.value_dim * kPanel);
   }
 
   float* Stripe(Storage& s, int64_t d, int64_t panel) {
@@ -398,8 +464,8 @@ class Memory {
   const Sequence* sequence_ = nullptr;
   int64_t head_ = 0;
   Interval panels_, sure_;
-  bool backward_ = false, low_ = false, values_in_place_ = false;
-  static constexpr char kKeys = 1, kValues = 2;  // bits of ready_: what of a panel was laid out
+  bool backward_ = false, low_ = false, one_row_ = false, keys_in_place_ = false, values_in_place_ = false;
+  static constexpr char kKeys = 1, kValues = 2, kKeysAlong = 4;  // bits of ready_: what of a panel was laid out
   std::vector<char> ready_, direct_;
   std::vector<float> squares_;
   Storage rows_, row_, keys_across_, keys_along_, values_;

@@ -80,6 +80,7 @@ struct KeySums {
     int64_t dimension = 0;  // from the panel or stripe that begins at dimension d to dimension 0: d times this
     int64_t key = 0;        // from key to key
     bool in_place = false;  // then nothing is there yet, else zeros
+    float factor = 1;       // what the sums are still to be multiplied with
     float* At(int64_t d, int64_t at) const { return data + d * dimension + at * key; }
   };
   Of key, value;

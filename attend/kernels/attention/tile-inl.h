@@ -21,6 +21,22 @@ constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 constexpr uint32_t kDropoutStream = 0, kSampleStream = 1;  // ops/philox.h
 
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
+// 2^x within 2 ulp; NaN stays NaN. x is cut at its floor by the instructions that AVX-512 has for it, written out because Highway 1.0.3 has
+// them not; on [0, 1) the polynomial with 1 at 0 whose largest relative error is the least, 8.2e-8.
+HWY_INLINE V Exp2(V x) {
+  V f;
+  asm("vreduceps $9, %1, %0" : "=v"(f.raw) : "v"(x.raw));  // x - floor(x); 0 of an infinity
+  V p = hn::Set(df, 1.867130069870744e-3f);
+  p = hn::MulAdd(p, f, hn::Set(df, 9.017030322455518e-3f));
+  p = hn::MulAdd(p, f, hn::Set(df, 5.579991310372876e-2f));
+  p = hn::MulAdd(p, f, hn::Set(df, 2.401644501550921e-1f));
+  p = hn::MulAdd(p, f, hn::Set(df, 6.931513118046011e-1f));
+  p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
+  asm("vscalefps %1, %0, %0" : "+v"(p.raw) : "v"(x.raw));  // p 2^floor(x)
+  return p;
+}
+#else
 // 2^x for x <= 1 or so, within 1 ulp from -126 on; 0 from -127 down, less than 2^-125 between. NaN stays NaN.
 HWY_INLINE V Exp2(V x) {
   const hn::RebindToSigned<F> di;
@@ -37,6 +53,7 @@ HWY_INLINE V Exp2(V x) {
   p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
   return hn::BitCast(df, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(hn::BitCast(di, t))));
 }
+#endif
 
 HWY_INLINE float LargestOf(V x) {
 #if HWY_TARGET == HWY_EMU128  // whose MaxOfLanes knows nothing below the least finite number
@@ -99,6 +116,8 @@ class Tile {
     const bool layer_scale = p.score == Score::cosine || p.score == Score::euclidean;
     scale = layer_scale ? p.param[head * p.param_head] : p.score == Score::dot ? p.scale : 1;
     masked_factor_ = p.bias.data || p.score == Score::euclidean || !(scale > 0) ? 1 : unit * scale;
+    const bool product = p.score == Score::dot || p.score == Score::cosine;
+    most_wanted_ = !backward && most > 0 && product && !few && p.dim > 0 && p.normaliser == Normaliser::softmax && masked_factor_ != 1;
     for (int64_t r = 0; r < rows; r++) seen[r] = plan.Count(r);
     if (p.score != Score::given) few ? LoadFewQueries() : LoadQueries(backward);
     dropout_ = random::Dropout(p.dropout);
@@ -109,6 +128,11 @@ class Tile {
   template <class Seen>
   void Scores(const Span& span, float* s, const Seen& seen_by_any) {
     const Problem& p = *problem;
+    float* most = nullptr;
+    if (most_wanted_) {
+      most = most_.AtLeast(kTileRows * kLanes);
+      std::fill_n(most, rows * kLanes, kHidden);
+    }
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       memory_->Fetch(panel, seen_by_any);
       float* to = Row(s, Column(span, panel), 0);
@@ -124,21 +148,23 @@ class Tile {
       } else if (p.dim == 0) {
         std::fill_n(to, rows * kPanel, 0.0f);
       } else {
-        low ? PairProducts<Pairs>(Column(span, panel), queries_.AtLeast(0), memory_->KeysAcross(panel), p.dim, s)
-            : PairProducts<Singles>(Column(span, panel), queries_.AtLeast(0), memory_->KeysAcross(panel), p.dim, s);
+        low ? PairProducts<Pairs>(Column(span, panel), query_rows_, memory_->KeysAcross(panel), p.dim, s, most)
+            : PairProducts<Singles>(Column(span, panel), query_rows_, memory_->KeysAcross(panel), p.dim, s, most);
       }
     }
   }
 
-  // The products of the rows of `left` (panels of n dimensions) and a panel's keys or values, (n, 64), to the panel's place in s; of keys
-  // that a row does not see anything.
+  // The products of the rows of `left`, of n dimensions, and a panel's keys or values, (n, 64), to the panel's place in s; of keys
+  // that a row does not see anything. most: as Multiply() has it, of a panel that all rows see.
   template <class Elements>
-  void PairProducts(int64_t column, const float* left, const float* across, int64_t n, float* s) const {
+  void PairProducts(int64_t column, const Rows& left, const float* across, int64_t n, float* s, float* most = nullptr) const {
+    if (!plan.Whole(column)) most = nullptr;
     plan.ForRows(column, 1, kMultiplyRows, [&](int64_t r, int64_t end, Interval keys) {
       const int64_t from = keys.begin / kLanes * kLanes;
       for (int64_t d = 0; d < n && !keys.empty(); d += kPanel)
-        Multiply<Elements>({left + d * kTileRows + r * kPanel, kPanel, 1}, end - r, {across + d / Elements::kPer * kPanel + from},
-                           std::min(kPanel, n - d) / Elements::kPer, keys.end - from, Row(s, column, r) + from, d > 0);
+        Multiply<Elements>({left.At(r, d), left.row, 1}, end - r, {across + d / Elements::kPer * kPanel + from},
+                           std::min(kPanel, n - d) / Elements::kPer, keys.end - from, Row(s, column, r) + from, d > 0,
+                           {d + kPanel >= n ? most : nullptr, &memory_->ahead});  // most: if any, of all rows
     });
   }
 
@@ -157,7 +183,8 @@ class Tile {
         const int64_t panels = keys.begin / kPanel, within = from - panels * (kPanel / Elements::kPer);
         const Right right = along(d);
         Multiply<Elements>({Row(s, span.column + panels * kPanel, r), kPanel, 1, kTileRows * kPanel, within}, end - r,
-                           {right.data + from * right.step, right.step}, until - from, std::min(kPanel, n - d), to, add);
+                           {right.data + from * right.step, right.step}, until - from, std::min(kPanel, n - d), to, add,
+                           {nullptr, &memory_->ahead});
       }
     });
   }
@@ -174,13 +201,14 @@ class Tile {
 
   // The same, but where scores need no more than a factor above 0 it is left to Exponentials(). Returns the largest, with the factor; NaN
   // only where nothing else is above -inf.
-  float MaskToMost(const Span& span, int64_t r, float* s) const {
-    V most = hn::Set(df, kHidden);
+  float MaskToMost(const Span& span, int64_t r, float* s) {
+    V most = most_wanted_ ? hn::LoadU(df, most_.AtLeast(0) + r * kLanes) : hn::Set(df, kHidden);
     const int64_t from = span.column, to = from + (span.end - span.begin) * kPanel;
     if (masked_factor_ != 1) {
       for (int64_t column = from; column < to; column += kPanel) {
         float* row = Row(s, column, r);
         if (plan.Whole(column)) {
+          if (most_wanted_) continue;
           for (int64_t v = 0; v < kPanel; v += kLanes) most = hn::Max(hn::LoadU(df, row + v), most);
         } else {
           const uint64_t visible = plan.Visible(column, r);
@@ -255,12 +283,15 @@ class Tile {
     const V times = hn::Set(df, factor), minus = hn::Set(df, -most);
     for (int64_t column = from; column < to; column += kPanel) {
       float* row = Row(s, column, r);
-      for (int64_t v = 0; v < kPanel; v += kSums * kLanes) ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) {
-          const V e = Exp2(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
-          hn::StoreU(e, df, row + v + i * kLanes);
-          sum[i] = hn::Add(sum[i], e);
+      for (int64_t v = 0; v < kPanel; v += kSums * kLanes) {
+        V e[kSums];
+        ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) {
+          e[i] = Exp2(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
+          sum[i] = hn::Add(sum[i], e[i]);
+          if (!halves) hn::StoreU(e[i], df, row + v + i * kLanes);
         }
-      if (halves) RowToHalves(row);
+        ATTEND_UNROLL for (int64_t i = 0; halves && i < kSums; i += 2) StoreHalves(e[i], e[i + 1], row + (v + i * kLanes) / 2);
+      }
     }
     ATTEND_UNROLL for (int64_t i = 1; i < kSums; i++) sum[0] = hn::Add(sum[0], sum[i]);
     return SumOf(sum[0]);
@@ -375,14 +406,24 @@ class Tile {
     }
   }
 
-  // Asks for rows that the next tile will read, which otherwise wait for memory each.
-  void Prefetch(const Vectors& from, int64_t n) const {
-    const int64_t bytes = n * Size(from.type), end = std::min(begin + rows + kTileRows, sequence->queries);
-    for (int64_t q = begin + rows; from.data && q < end; q++) {
-      const char* row = At(from, sequence->row, head, sequence->query_start + q);
-      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b, 0, 2);
-    }
+  // Rows of the tile's queries, or of gradients of their outputs, where they lie, if products can take them so; else null.
+  template <class Elements>
+  Rows InPlace(const Vectors& from, int64_t n) const {
+    if (!from.data || !ServesInPlace<Elements>(from, n)) return {};
+    for (int64_t r = 0; r < rows; r++)
+      if (seen[r] == 0) return {};  // whose numbers must not be looked at
+    return {reinterpret_cast<const float*>(At(from, sequence->row, head, Query(0))), from.position / Elements::kPer,
+            kPanel / Elements::kPer};
   }
+
+  // The rows of this tile, or of the next one, in what is read or written soon.
+  void AskFor(const Vectors& from, int64_t n, bool next) const {
+    const int64_t first = begin + (next ? rows : 0), count = std::min(next ? kTileRows : rows, sequence->queries - first);
+    if (!from.data || count <= 0) return;
+    memory_->ahead.Add(At(from, sequence->row, head, sequence->query_start + first), from.position * Size(from.type), n * Size(from.type),
+                       count);
+  }
+  void AskFor(const MutableVectors& to, int64_t n) const { AskFor(Vectors{to.data, to.type, to.batch, to.head, to.position}, n, false); }
 
   // f(offset) for the vectors of row r in columns [from, to) of panels of scores.
   template <class Function>
@@ -405,7 +446,8 @@ class Tile {
   int64_t Query(int64_t r) const { return sequence->query_start + begin + r; }  // in memory
   uint32_t Position(int64_t r) const { return static_cast<uint32_t>(sequence->offset + begin + r); }
 
-  // Of product scores the queries, (panels of dimensions, rows, 64); of additive ones e^2q and q, (rows, stride()).
+  // Of product scores the queries; of additive ones e^2q and q, (rows, stride()).
+  const Rows& query_rows() const { return query_rows_; }
   const float* queries() { return queries_.AtLeast(0); }
   const float* exponentials() { return exponentials_.AtLeast(0); }
   // Of few queries: q and, of additive scores, e^2q, a row (stride()).
@@ -451,7 +493,10 @@ class Tile {
 
   void LoadQueries(bool backward) {
     const Problem& p = *problem;
-    Prefetch(p.query, p.dim);
+    if (p.score == Score::dot) {
+      query_rows_ = low ? InPlace<fused::Pairs>(p.query, p.dim) : InPlace<Singles>(p.query, p.dim);
+      if (query_rows_.data) return;
+    }
     const bool additive = p.score == Score::additive;
     float* row = row_.AtLeast(p.dim + kPanel);
     const int64_t even = rows + rows % 2;
@@ -460,7 +505,7 @@ class Tile {
       if (backward) exponentials_.AtLeast(kTileRows * stride());
       queries_.AtLeast(kTileRows * stride());
     } else {
-      queries_.AtLeast(kTileRows * (p.dim + kPanel));
+      query_rows_ = {queries_.AtLeast(kTileRows * (p.dim + kPanel)), kPanel, kTileRows * kPanel};
     }
     if (low) {  // as they are
       for (int64_t r = 0; r < rows; r++) {
@@ -581,10 +626,12 @@ class Tile {
   Additive* additive_ = nullptr;
   random::Dropout dropout_{0};
   float kept_ = 1;
-  float masked_factor_ = 1;  // what MaskToMost() leaves to be multiplied with
+  bool most_wanted_ = false;  // Scores() finds the largest score of each row as far as it can
+  float masked_factor_ = 1;   // what MaskToMost() leaves to be multiplied with
   float square_[kTileRows], inverse_[kTileRows];
   std::vector<uint16_t> draws_;
-  Storage row_, queries_, exponentials_, terms_, direct_;
+  Rows query_rows_;
+  Storage row_, most_, queries_, exponentials_, terms_, direct_;
 };
 
 }  // namespace fused
