@@ -157,10 +157,9 @@ class BackwardPass {
           if (p.centers) {
             tile_.FinishWith(span, r, lse * kLog2E, s, [](V x, int64_t, int64_t) HWY_ATTR { return Exp2(x); });
           } else if (p.dropout > 0) {
-            float* keep = keep_.AtLeast(width);
-            tile_.Dropout(span, r, keep);
-            tile_.FinishWith(span, r, lse * kLog2E, s, [=](V x, int64_t at, int64_t j) HWY_ATTR {
-              const V w = Exp2(x), kept = hn::LoadU(df, keep + j);
+            tile_.Draw(span, r);
+            tile_.FinishWith(span, r, lse * kLog2E, s, [=, this](V x, int64_t at, int64_t j) HWY_ATTR {
+              const V w = Exp2(x), kept = tile_.Kept(j);
               hn::StoreU(hn::Mul(w, hn::MulSub(hn::LoadU(df, g + at), kept, mean)), df, g + at);
               return hn::Mul(w, kept);
             });

@@ -53,9 +53,9 @@ class ForwardPass {
   void Stream(const Outputs& out, const Seen& seen) {
     const Problem& p = *tile_.problem;
     const bool softmax = p.normaliser == Normaliser::softmax, halves = tile_.low && softmax && !p.centers && p.dropout == 0;
-    float most[kTileRows], sum[kTileRows], *s = scores_.AtLeast(0);
+    float most[kTileRows], *s = scores_.AtLeast(0), *sums = row_sums_.AtLeast(kTileRows * kLanes);
     std::fill_n(most, kTileRows, kHidden);
-    std::fill_n(sum, kTileRows, 0.0f);
+    std::fill_n(sums, kTileRows * kLanes, 0.0f);
     bool first = true;
     for (const Span& span : tile_.plan.spans) {
       const int64_t width = (span.end - span.begin) * kPanel, column = span.column;
@@ -77,9 +77,10 @@ class ForwardPass {
               continue;
             }
             const float weight = weights[r - begin];
-            sum[r] =
-                sum[r] * weight + (halves ? tile_.Exponentials<true>(r, column, column + width, tile_.masked_factor(), most[r], here)
-                                          : tile_.Exponentials<false>(r, column, column + width, tile_.masked_factor(), most[r], here));
+            const V more = halves ? tile_.Exponentials<true>(r, column, column + width, tile_.masked_factor(), most[r], here)
+                                  : tile_.Exponentials<false>(r, column, column + width, tile_.masked_factor(), most[r], here);
+            float* sum = sums + r * kLanes;
+            hn::StoreU(hn::MulAdd(hn::Set(df, weight), hn::LoadU(df, sum), more), df, sum);
             if (weight != 1 && !first) ScaleSums(r, weight);
           }
         } else {
@@ -102,8 +103,9 @@ class ForwardPass {
     }
     for (int64_t r = 0; r < tile_.rows; r++) {
       const bool blind = softmax ? most[r] == kHidden : tile_.seen[r] == 0;
-      Store(out, r, blind || first ? 0 : softmax ? 1 / sum[r] : 1);
-      if (out.lse) out.lse[Place(out, r)] = blind ? kHidden : (most[r] + std::log2(sum[r])) * kLn2;
+      const float sum = SumOf(hn::LoadU(df, sums + r * kLanes));
+      Store(out, r, blind || first ? 0 : softmax ? 1 / sum : 1);
+      if (out.lse) out.lse[Place(out, r)] = blind ? kHidden : (most[r] + std::log2(sum)) * kLn2;
     }
   }
 
@@ -196,10 +198,11 @@ class ForwardPass {
 
  private:
   void Drop(const Span& span, int64_t r, float* s) {
-    float* keep = keep_.AtLeast((span.end - span.begin) * kPanel);
-    tile_.Dropout(span, r, keep);
-    for (int64_t panel = span.begin; panel < span.end; panel++, keep += kPanel)
-      MultiplyPanel(keep, Tile::Row(s, Tile::Column(span, panel), r));
+    tile_.Draw(span, r);
+    for (int64_t j = 0; j < (span.end - span.begin) * kPanel; j += kPanel) {
+      float* row = Tile::Row(s, span.column + j, r);
+      for (int64_t v = 0; v < kPanel; v += kLanes) hn::StoreU(hn::Mul(hn::LoadU(df, row + v), tile_.Kept(j + v)), df, row + v);
+    }
   }
 
   template <class Seen>
@@ -265,7 +268,7 @@ class ForwardPass {
   Few rows_;
   Additive additive_;
   Tile tile_;
-  Storage scores_, sums_, row_, keep_;
+  Storage scores_, sums_, row_sums_, row_;
 };
 
 }  // namespace fused

@@ -22,22 +22,31 @@ constexpr float kHidden = -std::numeric_limits<float>::infinity();
 constexpr uint32_t kDropoutStream = 0, kSampleStream = 1;  // ops/philox.h
 
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
-// 2^x within 2 ulp; NaN stays NaN. x is cut at its floor by the instructions that AVX-512 has for it, written out because Highway 1.0.3 has
-// them not; on [0, 1) the polynomial with 1 at 0 whose largest relative error is the least, 8.2e-8.
+// 2^x within 2 ulp, or with kLow 3e-6 of it; NaN stays NaN. x is cut at its floor by the instructions that AVX-512 has for it, written out
+// because Highway 1.0.3 has them not; on [0, 1) the polynomials with 1 at 0 whose largest relative errors are the least, 8.2e-8 and 2.9e-6.
+template <bool kLow = false>
 HWY_INLINE V Exp2(V x) {
-  V f;
+  V f, p;
   asm("vreduceps $9, %1, %0" : "=v"(f.raw) : "v"(x.raw));  // x - floor(x); 0 of an infinity
-  V p = hn::Set(df, 1.867130069870744e-3f);
-  p = hn::MulAdd(p, f, hn::Set(df, 9.017030322455518e-3f));
-  p = hn::MulAdd(p, f, hn::Set(df, 5.579991310372876e-2f));
-  p = hn::MulAdd(p, f, hn::Set(df, 2.401644501550921e-1f));
-  p = hn::MulAdd(p, f, hn::Set(df, 6.931513118046011e-1f));
+  if constexpr (kLow) {
+    p = hn::Set(df, 1.342668427155701e-2f);
+    p = hn::MulAdd(p, f, hn::Set(df, 5.224247422381821e-2f));
+    p = hn::MulAdd(p, f, hn::Set(df, 2.412802047513159e-1f));
+    p = hn::MulAdd(p, f, hn::Set(df, 6.930448449030183e-1f));
+  } else {
+    p = hn::Set(df, 1.867130069870744e-3f);
+    p = hn::MulAdd(p, f, hn::Set(df, 9.017030322455518e-3f));
+    p = hn::MulAdd(p, f, hn::Set(df, 5.579991310372876e-2f));
+    p = hn::MulAdd(p, f, hn::Set(df, 2.401644501550921e-1f));
+    p = hn::MulAdd(p, f, hn::Set(df, 6.931513118046011e-1f));
+  }
   p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
   asm("vscalefps %1, %0, %0" : "+v"(p.raw) : "v"(x.raw));  // p 2^floor(x)
   return p;
 }
 #else
 // 2^x for x <= 1 or so, within 1 ulp from -126 on; 0 from -127 down, less than 2^-125 between. NaN stays NaN.
+template <bool = false>
 HWY_INLINE V Exp2(V x) {
   const hn::RebindToSigned<F> di;
   const V in = AtLeast(x, hn::Set(df, -127.0f));
@@ -118,6 +127,7 @@ class Tile {
     masked_factor_ = p.bias.data || p.score == Score::euclidean || !(scale > 0) ? 1 : unit * scale;
     const bool product = p.score == Score::dot || p.score == Score::cosine;
     most_wanted_ = !backward && most > 0 && product && !few && p.dim > 0 && p.normaliser == Normaliser::softmax && masked_factor_ != 1;
+    most_of_all_ = false;
     for (int64_t r = 0; r < rows; r++) seen[r] = plan.Count(r);
     if (p.score != Score::given) few ? LoadFewQueries() : LoadQueries(backward);
     dropout_ = random::Dropout(p.dropout);
@@ -132,6 +142,8 @@ class Tile {
     if (most_wanted_) {
       most = most_.AtLeast(kTileRows * kLanes);
       std::fill_n(most, rows * kLanes, kHidden);
+      most_of_all_ = true;
+      for (int64_t panel = span.begin; panel < span.end; panel++) most_of_all_ = most_of_all_ && plan.Whole(Column(span, panel));
     }
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       memory_->Fetch(panel, seen_by_any);
@@ -205,7 +217,7 @@ class Tile {
     V most = most_wanted_ ? hn::LoadU(df, most_.AtLeast(0) + r * kLanes) : hn::Set(df, kHidden);
     const int64_t from = span.column, to = from + (span.end - span.begin) * kPanel;
     if (masked_factor_ != 1) {
-      for (int64_t column = from; column < to; column += kPanel) {
+      for (int64_t column = from; column < to && !most_of_all_; column += kPanel) {
         float* row = Row(s, column, r);
         if (plan.Whole(column)) {
           if (most_wanted_) continue;
@@ -274,9 +286,9 @@ class Tile {
     return most.Get();
   }
 
-  // s -> 2^(factor s - most), halves: as bfloat16 (RowToHalves); returns the sum.
+  // s -> 2^(factor s - most), halves: as bfloat16 (RowToHalves); returns the sum, in lanes.
   template <bool halves>
-  float Exponentials(int64_t r, int64_t from, int64_t to, float factor, float most, float* s) const {
+  V Exponentials(int64_t r, int64_t from, int64_t to, float factor, float most, float* s) const {
     constexpr int64_t kSums = std::min<int64_t>(4, kPanel / kLanes);
     V sum[kSums];
     ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) sum[i] = hn::Zero(df);
@@ -286,7 +298,7 @@ class Tile {
       for (int64_t v = 0; v < kPanel; v += kSums * kLanes) {
         V e[kSums];
         ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) {
-          e[i] = Exp2(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
+          e[i] = Exp2<halves>(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
           sum[i] = hn::Add(sum[i], e[i]);
           if (!halves) hn::StoreU(e[i], df, row + v + i * kLanes);
         }
@@ -294,7 +306,7 @@ class Tile {
       }
     }
     ATTEND_UNROLL for (int64_t i = 1; i < kSums; i++) sum[0] = hn::Add(sum[0], sum[i]);
-    return SumOf(sum[0]);
+    return sum[0];
   }
 
   void Fill(int64_t r, int64_t from, int64_t to, float value, float* s) const {
@@ -332,7 +344,7 @@ class Tile {
       return kHidden;
     }
     if (problem->normaliser == Normaliser::softmax) {
-      const float sum = Exponentials<false>(r, 0, to, 1, most, s);
+      const float sum = SumOf(Exponentials<false>(r, 0, to, 1, most, s));
       Scale(r, 0, to, 1 / sum, s);
       return (most + std::log2(sum)) * kLn2;
     }
@@ -368,20 +380,24 @@ class Tile {
     }
   }
 
-  // The factors of dropout of a span's keys for row r, to keep (64 a panel).
-  void Dropout(const Span& span, int64_t r, float* keep) {
+  // Draws the dropout of a span's keys for row r; Kept() then gives the factors of the keys from the j-th on, of a panel's 64 as they stand.
+  void Draw(const Span& span, int64_t r) {
     const int64_t n = (span.end - span.begin) * kPanel;
-    draws_.resize(static_cast<size_t>(n + 2 * kPanel));
+    draws_.resize(static_cast<size_t>(n));
     philox::DrawDropout(sequence->draws, Position(r), static_cast<uint32_t>(head), kDropoutStream, span.begin * kPanel / 8, n / 8,
                         draws_.data());
+  }
+  HWY_INLINE V Kept(int64_t j) const {
     const hn::RebindToSigned<F> di;
     const hn::Rebind<uint16_t, F> d16;
-    const auto threshold = hn::Set(di, static_cast<int32_t>(dropout_.threshold));
-    const V kept = hn::Set(df, kept_);
-    for (int64_t j = 0; j < n; j += kLanes) {
-      const auto dropped = hn::Lt(hn::PromoteTo(di, hn::LoadU(d16, draws_.data() + j)), threshold);
-      hn::StoreU(hn::IfThenZeroElse(hn::RebindMask(df, dropped), kept), df, keep + j);
-    }
+    const auto draws = hn::PromoteTo(di, hn::LoadU(d16, draws_.data() + j));
+    const auto dropped = hn::Lt(draws, hn::Set(di, static_cast<int32_t>(dropout_.threshold)));
+    return hn::IfThenZeroElse(hn::RebindMask(df, dropped), hn::Set(df, kept_));
+  }
+  // The same as a row, to keep.
+  void Dropout(const Span& span, int64_t r, float* keep) {
+    Draw(span, r);
+    for (int64_t j = 0; j < (span.end - span.begin) * kPanel; j += kLanes) hn::StoreU(Kept(j), df, keep + j);
   }
 
   // exp(-2 (j - c)^2 / D^2) of a panel's keys, and j - c. The centre of a query that sees nothing may be anything.
@@ -390,8 +406,9 @@ class Tile {
     const int64_t at = sequence->row * p.centers_batch + head * p.centers_head + sequence->query_start + begin + r;
     const float c = seen[r] > 0 ? p.centers[at] : 0;
     const V factor = hn::Set(df, -2 * kLog2E / (p.half_width * p.half_width));
+    const V lane = hn::Iota(df, 0);
     for (int64_t v = 0; v < kPanel; v += kLanes) {
-      const V x = hn::Sub(hn::Iota(df, static_cast<float>(panel * kPanel + v)), hn::Set(df, c));
+      const V x = hn::Sub(hn::Add(lane, hn::Set(df, static_cast<float>(panel * kPanel + v))), hn::Set(df, c));
       hn::Store(x, df, distance + v);
       hn::Store(Exp2(hn::Mul(factor, hn::Mul(x, x))), df, factors + v);
     }
@@ -626,7 +643,7 @@ class Tile {
   Additive* additive_ = nullptr;
   random::Dropout dropout_{0};
   float kept_ = 1;
-  bool most_wanted_ = false;  // Scores() finds the largest score of each row as far as it can
+  bool most_wanted_ = false, most_of_all_ = false;  // Scores() finds the largest score of each row, where all rows see a panel
   float masked_factor_ = 1;   // what MaskToMost() leaves to be multiplied with
   float square_[kTileRows], inverse_[kTileRows];
   std::vector<uint16_t> draws_;
