@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <memory>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "attend/kernels/attention/problem.h"
@@ -60,6 +63,28 @@ KeySums::Of InPlace(const Sequence& s, const MutableVectors& to, int64_t kv_head
   float* data = static_cast<float*>(to.data) + s.row * to.batch + kv_head * to.head + s.key_start * to.position;
   return {data + first * to.position, 1, to.position, true};
 }
+
+// Memory for the sums of shares whose head is not finished yet, kept from call to call as each thread's own is.
+class Pool {
+ public:
+  std::unique_ptr<Storage> Take() {
+    const std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<Storage>();
+    std::unique_ptr<Storage> storage = std::move(free_.back());
+    free_.pop_back();
+    return storage;
+  }
+  void Give(std::unique_ptr<Storage> storage) {
+    constexpr size_t kMost = 8;
+    storage->GiveBack();
+    const std::lock_guard lock(mutex_);
+    if (free_.size() < kMost) free_.push_back(std::move(storage));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Storage>> free_;
+};
 
 // The sums of one share, in memory of its own or where the gradients go.
 KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& storage) {
@@ -131,17 +156,18 @@ void Backward(const Problem& problem, const Gradients& gradients, const Parallel
     all[head_of[i]].left++;
   }
   std::vector<KeySums> sums(shares.size());
-  std::vector<Storage> storage(shares.size());
+  std::vector<std::unique_ptr<Storage>> storage(shares.size());
+  static Pool pool;
   const auto n = static_cast<int64_t>(shares.size());
   parallel(n, [&](int64_t task) {
-    static thread_local Storage own;  // where a head is one share
     const auto i = static_cast<size_t>(n - 1 - task);
     Head& head = all[head_of[i]];
-    sums[i] = Lay(problem, gradients, shares[i], head.count == 1 ? own : storage[i]);
+    storage[i] = pool.Take();
+    sums[i] = Lay(problem, gradients, shares[i], *storage[i]);
     HWY_DYNAMIC_DISPATCH(BackwardShare)(problem, gradients, shares[i], sums[i]);
     if (head.left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     HWY_DYNAMIC_DISPATCH(FinishHead)(problem, gradients, shares[i], sums.data() + head.first, static_cast<int64_t>(head.count));
-    own.GiveBack();
+    for (size_t k = head.first; k < head.first + head.count; k++) pool.Give(std::move(storage[k]));
   });
 }
 
