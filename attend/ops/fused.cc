@@ -10,6 +10,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "attend/base/huge_pages.h"
 #include "attend/kernels/attention/names.h"
 #include "attend/kernels/attention/problem.h"
 #include "attend/ops/memory.h"
@@ -21,6 +22,14 @@ namespace {
 
 namespace fused = kernels::attention;
 using at::Tensor;
+
+// A result, uninitialised. Fetching one that is large page by page would take as long as a tenth of its attention.
+Tensor Empty(at::IntArrayRef sizes, const at::TensorOptions& options) {
+  Tensor out = at::empty(sizes, options);
+  if (out.numel() > 0) AskForHugePages(out.mutable_data_ptr(), out.nbytes());
+  return out;
+}
+Tensor Zeros(at::IntArrayRef sizes, const at::TensorOptions& options) { return Empty(sizes, options).zero_(); }
 
 // One number of each sequence; `otherwise` where there is none.
 std::vector<int64_t> PerSequence(const Tensor& t, int64_t sequences, int64_t otherwise) {
@@ -220,8 +229,8 @@ Outputs FusedForward(const Call& call) {
   const auto low = call.value.options(), exact = low.dtype(at::kFloat);
   const std::vector<int64_t> rows = {t.batch, t.heads, t.queries}, none = {0};
   Outputs out;
-  out.output = at::empty({t.batch, t.heads, t.queries, call.value.size(3)}, low);
-  out.weights = call.need_weights ? at::zeros({t.batch, t.heads, t.queries, t.keys}, low) : None(call);
+  out.output = Empty({t.batch, t.heads, t.queries, call.value.size(3)}, low);
+  out.weights = call.need_weights ? Zeros({t.batch, t.heads, t.queries, t.keys}, low) : None(call);
   out.lse = at::empty(call.return_lse ? rows : none, exact);
   out.sample = at::empty(call.return_sample ? rows : none, low.dtype(at::kLong));
   out.sample_logp = at::empty(call.return_sample ? rows : none, exact);
@@ -262,7 +271,7 @@ Gradients FusedBackward(const BackwardCall& b) {
   if (b.sample.defined() && b.sample.numel() > 0) g.sample = (sample = b.sample.contiguous()).const_data_ptr<int64_t>();
 
   const auto like = [&](int64_t rows, int64_t heads, const Tensor& of) {
-    return at::empty({rows, heads, of.size(2), of.size(3)}, of.options());
+    return Empty({rows, heads, of.size(2), of.size(3)}, of.options());
   };
   Tensor key, value, param, pairs, centers;
   if (needs(kQuery)) g.query = VectorsOf<fused::MutableVectors>(out[kQuery] = like(t.batch, t.heads, c.query));
@@ -274,7 +283,7 @@ Gradients FusedBackward(const BackwardCall& b) {
     g.param = param.mutable_data_ptr<float>();
   }
   if (needs(kScores) || needs(kBias)) {
-    pairs = at::zeros({t.batch, t.heads, t.queries, t.keys}, exact);
+    pairs = Zeros({t.batch, t.heads, t.queries, t.keys}, exact);
     g.scores = pairs.mutable_data_ptr<float>();
     g.scores_batch = pairs.stride(0);
     g.scores_head = pairs.stride(1);

@@ -84,7 +84,7 @@ class Additive {
   float A(int64_t t) const { return reciprocal[static_cast<size_t>(t)] < 0 ? kLimit : reciprocal[static_cast<size_t>(t)]; }
 
   // s (rows, 64) from b (rows, pairs()) and e^2k (dim, 64).
-  void Scores(const float* b, int64_t rows, const float* keys, float* s) {
+  void Scores(const float* b, int64_t rows, const float* keys, float* s, Ahead& ahead) {
     const auto n = static_cast<size_t>(pairs());
     a_.resize(n);
     offset_.resize(n);
@@ -94,7 +94,10 @@ class Additive {
     }
     constexpr int kRows = HWY_TARGET <= HWY_AVX3 ? 3 : 2;
     int64_t r = 0;
-    for (; r + kRows <= rows; r += kRows) Panel<kRows>(b + r * pairs(), keys, s + r * kPanel);
+    for (; r + kRows <= rows; r += kRows) {
+      ahead.Ask();
+      Panel<kRows>(b + r * pairs(), keys, s + r * kPanel);
+    }
     for (; r < rows; r++) Panel<1>(b + r * pairs(), keys, s + r * kPanel);
   }
 

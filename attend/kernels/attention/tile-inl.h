@@ -153,7 +153,7 @@ class Tile {
         Given(panel, columns, to);
       } else if (p.score == Score::additive) {
         if (additive_->finite && !memory_->Direct(panel)) {
-          additive_->Scores(terms_.AtLeast(0), rows, memory_->KeysAcross(panel), to);
+          additive_->Scores(terms_.AtLeast(0), rows, memory_->KeysAcross(panel), to, memory_->ahead);
         } else {
           DirectAdditive(panel, to);
         }
