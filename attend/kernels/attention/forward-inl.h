@@ -14,7 +14,7 @@ namespace fused {
 
 // Panels of keys whose scores are held at once where a row need not be seen as a whole; of the backward pass, which holds their gradients
 // too.
-constexpr int64_t kSpanPanels = 8, kBackwardSpanPanels = 2;
+constexpr int64_t kSpanPanels = 16, kBackwardSpanPanels = 2;
 
 // Rows that go through each step of softmax together: one does not wait for another.
 constexpr int64_t kTogetherRows = 16;
