@@ -22,31 +22,22 @@ constexpr float kHidden = -std::numeric_limits<float>::infinity();
 constexpr uint32_t kDropoutStream = 0, kSampleStream = 1;  // ops/philox.h
 
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86
-// 2^x within 2 ulp, or with kLow 3e-6 of it; NaN stays NaN. x is cut at its floor by the instructions that AVX-512 has for it, written out
-// because Highway 1.0.3 has them not; on [0, 1) the polynomials with 1 at 0 whose largest relative errors are the least, 8.2e-8 and 2.9e-6.
-template <bool kLow = false>
+// 2^x within 2 ulp; NaN stays NaN. x is cut at its floor by the instructions that AVX-512 has for it, written out because Highway 1.0.3
+// has them not; on [0, 1) the polynomial with 1 at 0 whose largest relative error is the least, 8.2e-8.
 HWY_INLINE V Exp2(V x) {
-  V f, p;
+  V f;
   asm("vreduceps $9, %1, %0" : "=v"(f.raw) : "v"(x.raw));  // x - floor(x); 0 of an infinity
-  if constexpr (kLow) {
-    p = hn::Set(df, 1.342668427155701e-2f);
-    p = hn::MulAdd(p, f, hn::Set(df, 5.224247422381821e-2f));
-    p = hn::MulAdd(p, f, hn::Set(df, 2.412802047513159e-1f));
-    p = hn::MulAdd(p, f, hn::Set(df, 6.930448449030183e-1f));
-  } else {
-    p = hn::Set(df, 1.867130069870744e-3f);
-    p = hn::MulAdd(p, f, hn::Set(df, 9.017030322455518e-3f));
-    p = hn::MulAdd(p, f, hn::Set(df, 5.579991310372876e-2f));
-    p = hn::MulAdd(p, f, hn::Set(df, 2.401644501550921e-1f));
-    p = hn::MulAdd(p, f, hn::Set(df, 6.931513118046011e-1f));
-  }
+  V p = hn::Set(df, 1.867130069870744e-3f);
+  p = hn::MulAdd(p, f, hn::Set(df, 9.017030322455518e-3f));
+  p = hn::MulAdd(p, f, hn::Set(df, 5.579991310372876e-2f));
+  p = hn::MulAdd(p, f, hn::Set(df, 2.401644501550921e-1f));
+  p = hn::MulAdd(p, f, hn::Set(df, 6.931513118046011e-1f));
   p = hn::MulAdd(p, f, hn::Set(df, 1.0f));
   asm("vscalefps %1, %0, %0" : "+v"(p.raw) : "v"(x.raw));  // p 2^floor(x)
   return p;
 }
 #else
 // 2^x for x <= 1 or so, within 1 ulp from -126 on; 0 from -127 down, less than 2^-125 between. NaN stays NaN.
-template <bool = false>
 HWY_INLINE V Exp2(V x) {
   const hn::RebindToSigned<F> di;
   const V in = AtLeast(x, hn::Set(df, -127.0f));
@@ -298,7 +289,7 @@ class Tile {
       for (int64_t v = 0; v < kPanel; v += kSums * kLanes) {
         V e[kSums];
         ATTEND_UNROLL for (int64_t i = 0; i < kSums; i++) {
-          e[i] = Exp2<halves>(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
+          e[i] = Exp2(hn::MulAdd(times, hn::LoadU(df, row + v + i * kLanes), minus));
           sum[i] = hn::Add(sum[i], e[i]);
           if (!halves) hn::StoreU(e[i], df, row + v + i * kLanes);
         }
@@ -380,7 +371,8 @@ class Tile {
     }
   }
 
-  // Draws the dropout of a span's keys for row r; Kept() then gives the factors of the keys from the j-th on, of a panel's 64 as they stand.
+  // Draws the dropout of a span's keys for row r; Kept() then gives the factors of the keys from the j-th on, of a panel's 64 as they
+  // stand.
   void Draw(const Span& span, int64_t r) {
     const int64_t n = (span.end - span.begin) * kPanel;
     draws_.resize(static_cast<size_t>(n));
@@ -644,7 +636,7 @@ class Tile {
   random::Dropout dropout_{0};
   float kept_ = 1;
   bool most_wanted_ = false, most_of_all_ = false;  // Scores() finds the largest score of each row, where all rows see a panel
-  float masked_factor_ = 1;   // what MaskToMost() leaves to be multiplied with
+  float masked_factor_ = 1;                         // what MaskToMost() leaves to be multiplied with
   float square_[kTileRows], inverse_[kTileRows];
   std::vector<uint16_t> draws_;
   Rows query_rows_;

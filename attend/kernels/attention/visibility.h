@@ -100,6 +100,11 @@ class Visibility {
       hull.begin = std::min(hull.begin, keys.begin / kPanel);
       hull.end = std::max(hull.end, Panels(keys.end));
     };
+    end = std::min(end, s_.seeing);
+    if (begin < end && !p_.centers && global_.empty()) {  // then no query's keys begin or end before those of the query before
+      widen({Of(begin).near.begin, Of(end - 1).near.end});
+      return hull.begin < hull.end ? hull : Interval{};
+    }
     for (int64_t q = begin; q < end; q++) {
       const Row row = Of(q);
       widen(row.near);
@@ -150,6 +155,7 @@ class Plan {
     bits_.clear();
     at_.clear();
     rows_ = rows;
+    whole_ = 0;
     Visibility::Row row[kTileRows];
     Interval all{0, std::numeric_limits<int64_t>::max()};  // keys that every query sees
     for (int64_t r = 0; r < rows; r++) {
@@ -174,6 +180,7 @@ class Plan {
         at_.push_back(static_cast<int64_t>(at));
       } else {
         at_.push_back(-1);
+        whole_++;
       }
       if (spans.empty() || spans.back().end != panel || (most > 0 && spans.back().end - spans.back().begin == most))
         spans.push_back({panel, panel, width});
@@ -221,8 +228,9 @@ class Plan {
     }
   }
   int64_t Count(int64_t row) const {
-    int64_t n = 0;
-    for (int64_t c = 0; c < width; c += kPanel) n += __builtin_popcountll(Visible(c, row));
+    int64_t n = whole_ * kPanel;
+    for (size_t at = 0; at < bits_.size(); at += static_cast<size_t>(rows_))
+      n += __builtin_popcountll(bits_[at + static_cast<size_t>(row)]);
     return n;
   }
 
@@ -232,6 +240,7 @@ class Plan {
  private:
   std::vector<uint64_t> bits_;
   std::vector<int64_t> at_;  // of each panel its first entry of bits_; -1: all is seen
+  int64_t whole_ = 0;        // how many of those
   int64_t rows_ = 0;
 };
 
