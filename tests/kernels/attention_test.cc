@@ -425,6 +425,7 @@ class Attention : public testing::TestWithParam<int64_t> {
     add(2, 33, 70, 5, 3, 3);
     add(101, 67, 17, 5, 2, 2);
     add(13, 130, 70, 66, 3, 3);
+    add(101, 130, 32, 16, 2, 1);  // queries, keys and values are read where they lie, unless some must not be looked at
     return out;
   }
 
@@ -672,17 +673,18 @@ TEST_P(Attention, PairsOfBfloat16) {
   };
   int cells = 0;
   const auto grid = [&](const char* name, const std::function<void(Case&)>& change) {
-    for (Normaliser normaliser : {Normaliser::softmax, Normaliser::sigmoid, Normaliser::entmax15}) {
-      Case c;
-      c.name = std::string(name) + " normaliser " + std::to_string(static_cast<int>(normaliser));
-      c.normaliser = normaliser;
-      c.queries = 101;
-      c.keys = 131;
-      c.dim = 70;
-      c.value_dim = 66;
-      change(c);
-      check(c, static_cast<uint64_t>(50 + cells++));
-    }
+    for (Normaliser normaliser : {Normaliser::softmax, Normaliser::sigmoid, Normaliser::entmax15})
+      for (const bool in_place : {false, true}) {
+        Case c;
+        c.name = std::string(name) + (in_place ? " in place" : "") + " normaliser " + std::to_string(static_cast<int>(normaliser));
+        c.normaliser = normaliser;
+        c.queries = 101;
+        c.keys = 131;
+        c.dim = in_place ? 64 : 70;
+        c.value_dim = in_place ? 32 : 66;
+        change(c);
+        check(c, static_cast<uint64_t>(50 + cells++));
+      }
   };
   grid("all", [](Case&) {});
   grid("causal, lengths", [](Case& c) { c.causal = c.lengths = true; });
