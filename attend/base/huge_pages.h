@@ -11,8 +11,8 @@ namespace attend {
 
 inline constexpr size_t kHugePage = size_t{1} << 21;
 
-// Asks the system to hold what lies between in huge pages where it has them: each small page that is touched first costs a microsecond. A
-// hint: nothing depends on its success.
+// Asks the system to hold the whole huge pages within these bytes as such, where it has them: the first touch of a small page costs about a
+// microsecond. A hint: nothing depends on its success.
 inline void AskForHugePages([[maybe_unused]] void* data, [[maybe_unused]] size_t bytes) {
 #ifdef __linux__
   const auto begin = (reinterpret_cast<uintptr_t>(data) + kHugePage - 1) / kHugePage * kHugePage;

@@ -69,17 +69,12 @@ class BackwardPass {
     const Problem& p = *tile_.problem;
     const int64_t n = p.value_dim;
     float *row = row_.AtLeast(2 * (std::max(n, p.dim) + kPanel)), *other = row + n;
-    if (!few_) output_rows_ = tile_.low ? tile_.InPlace<fused::Pairs>(g_->output_grad, n) : tile_.InPlace<Singles>(g_->output_grad, n);
+    if (!few_) output_rows_ = tile_.low ? tile_.InPlace<Pairs>(g_->output_grad, n) : tile_.InPlace<Singles>(g_->output_grad, n);
     const bool in_place = !few_ && output_rows_.data;
     if (!in_place) output_rows_ = {output_grad_.AtLeast(kTileRows * (n + kPanel)), kPanel, kTileRows * kPanel};
     for (int64_t r = 0; r < tile_.rows; r++) {
-      const float* grad = row;
-      if (in_place) {
-        grad = FloatRow(At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output_grad.type, n, row);
-      } else {
-        CopyOutputGrad(r, row, other);
-        if (n <= kPanel && !tile_.low) grad = output_rows_.At(r, 0);
-      }
+      const char* given = g_->output_grad.data ? At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)) : nullptr;
+      const float* grad = in_place ? FloatRow(given, g_->output_grad.type, n, row) : CopyOutputGrad(given, r, row, other);
       mean_[r] = 0;
       if (g_->lse && g_->output.data && p.normaliser == Normaliser::softmax && tile_.seen[r] > 0) {
         const char* output = At(g_->output, tile_.sequence->row, tile_.head, tile_.Query(r));
@@ -109,24 +104,26 @@ class BackwardPass {
     first_ = true;
   }
 
-  // A row of the gradient of the output to its panels; row, other: scratch (Dv), row holds it after when it fills more than a panel.
-  void CopyOutputGrad(int64_t r, float* row, float* other) {
+  // A row of the gradient of the output, null: zeros, to its panels; returns it in single precision. row, other: scratch (Dv).
+  const float* CopyOutputGrad(const char* given, int64_t r, float* row, float* other) {
     const int64_t n = tile_.problem->value_dim;
-    if (n <= kPanel && n > 0 && !tile_.low) {  // a row is a panel's
+    const bool a_panel = n <= kPanel && n > 0 && !tile_.low;
+    if (a_panel) {
       row = output_grad_.AtLeast(0) + r * kPanel;
       std::fill(row + n, row + kPanel, 0.0f);
     }
-    if (tile_.seen[r] > 0 && g_->output_grad.data) {
-      LoadRow(At(g_->output_grad, tile_.sequence->row, tile_.head, tile_.Query(r)), g_->output_grad.type, n, row);
+    if (tile_.seen[r] > 0 && given) {
+      LoadRow(given, g_->output_grad.type, n, row);
     } else {
       std::fill_n(row, n, 0.0f);
     }
     if (tile_.low) {
       StoreRow(row, Element::bfloat16, n, reinterpret_cast<char*>(other));  // they are: exactly
       LowRowToPanels(reinterpret_cast<const char*>(other), n, kTileRows, r, output_grad_.AtLeast(0));
-    } else if (n > kPanel) {
+    } else if (!a_panel) {
       RowToPanels(row, n, kTileRows, r, output_grad_.AtLeast(0));
     }
+    return row;
   }
 
   template <class Seen>

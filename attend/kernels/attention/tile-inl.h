@@ -503,7 +503,7 @@ class Tile {
   void LoadQueries(bool backward) {
     const Problem& p = *problem;
     if (p.score == Score::dot) {
-      query_rows_ = low ? InPlace<fused::Pairs>(p.query, p.dim) : InPlace<Singles>(p.query, p.dim);
+      query_rows_ = low ? InPlace<Pairs>(p.query, p.dim) : InPlace<Singles>(p.query, p.dim);
       if (query_rows_.data) return;
     }
     const bool additive = p.score == Score::additive;
