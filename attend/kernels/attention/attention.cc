@@ -162,12 +162,14 @@ void Backward(const Problem& problem, const Gradients& gradients, const Parallel
   parallel(n, [&](int64_t task) {
     const auto i = static_cast<size_t>(n - 1 - task);
     Head& head = all[head_of[i]];
-    storage[i] = pool.Take();
-    sums[i] = Lay(problem, gradients, shares[i], *storage[i]);
+    static thread_local Storage own;  // where a head is one share
+    if (head.count > 1) storage[i] = pool.Take();
+    sums[i] = Lay(problem, gradients, shares[i], head.count > 1 ? *storage[i] : own);
     HWY_DYNAMIC_DISPATCH(BackwardShare)(problem, gradients, shares[i], sums[i]);
     if (head.left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     HWY_DYNAMIC_DISPATCH(FinishHead)(problem, gradients, shares[i], sums.data() + head.first, static_cast<int64_t>(head.count));
-    for (size_t k = head.first; k < head.first + head.count; k++) pool.Give(std::move(storage[k]));
+    own.GiveBack();
+    for (size_t k = head.first; head.count > 1 && k < head.first + head.count; k++) pool.Give(std::move(storage[k]));
   });
 }
 

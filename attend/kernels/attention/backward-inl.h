@@ -132,7 +132,7 @@ class BackwardPass {
     for (const Span& span : tile_.plan.spans) {
       const int64_t column = span.column, width = (span.end - span.begin) * kPanel;
       float *s = scores_.AtLeast(0) - column * kTileRows, *g = grads_.AtLeast(0) - column * kTileRows;
-      if (&span == &tile_.plan.spans.back()) {
+      if (!few_ && &span == &tile_.plan.spans.back()) {
         tile_.AskFor(p.query, p.dim, /*next=*/true);
         tile_.AskFor(g_->output_grad, p.value_dim, /*next=*/true);
         tile_.AskFor(g_->output, p.value_dim, /*next=*/true);

@@ -54,8 +54,8 @@ class ForwardPass {
     const Problem& p = *tile_.problem;
     const bool softmax = p.normaliser == Normaliser::softmax, halves = tile_.low && softmax && !p.centers && p.dropout == 0;
     float most[kTileRows], *s = scores_.AtLeast(0), *sums = row_sums_.AtLeast(kTileRows * kLanes);
-    std::fill_n(most, kTileRows, kHidden);
-    std::fill_n(sums, kTileRows * kLanes, 0.0f);
+    std::fill_n(most, tile_.rows, kHidden);
+    std::fill_n(sums, tile_.rows * kLanes, 0.0f);
     bool first = true;
     for (const Span& span : tile_.plan.spans) {
       const int64_t width = (span.end - span.begin) * kPanel, column = span.column;
@@ -94,7 +94,7 @@ class ForwardPass {
           if (p.dropout > 0) Drop(span, r, here);
         }
       }
-      if (&span == &tile_.plan.spans.back()) {
+      if (!few_ && &span == &tile_.plan.spans.back()) {
         tile_.AskFor(p.query, p.dim, /*next=*/true);
         tile_.AskFor(out.output, p.value_dim);
       }
