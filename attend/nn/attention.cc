@@ -198,7 +198,7 @@ Tensor Attention::Centers(const Tensor& projected, const AttentionMemory& memory
 }
 
 Attention::Result Attention::Attend(const Call& call, const AttentionMemory& memory, const AttentionState& state, const Context& context,
-                                    const Tensor& keys_of_draws, int64_t position) const {
+                                    const Tensor& keys_of_draws, int64_t position, std::optional<ops::StepAttention>* steps) const {
   const auto of_rows = [&](const Tensor& t) { return memory.rows.defined() && t.defined() ? t.index_select(0, memory.rows) : t; };
   const int64_t batch = call.query.size(0), queries = call.query.size(1), keys = memory.keys();
   ops::AttentionArgs args;
@@ -209,7 +209,6 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
   std::visit([&](const auto& support) { Restrict(support, args); }, spec_.support);
   if (spec_.global_keys > 0) args.global_keys = at::arange(keys, memory.value.options().dtype(at::kLong)).lt(spec_.global_keys);
   if (center_) args.centers = Centers(call.center, memory);
-  if (position) args.query_offset = ops::Number(position);
   if (spec_.score == Score::scaled_dot) args.scale = spec_.scale;
   args.normaliser = Name(spec_.normaliser);
   const OperatorReadout readout = ReadoutOf(spec_, context.training);
@@ -237,6 +236,12 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
     }
   }
   ops::AttentionResult result;
+  if (steps && !*steps && !given_ && ops::StepAttention::Serves(key, value, args)) steps->emplace(key, value, args);
+  if (steps && *steps && (*steps)->Reads(key, value)) {
+    result.output = (**steps)(Heads(call.query, spec_.heads), position);
+    return {result.output.transpose(1, 2).reshape({batch, queries, context_size_}), {}, {}};
+  }
+  if (position) args.query_offset = ops::Number(position);
   if (given_) {
     args.scores = given_->Scores(call.query, of_rows(memory.of_keys), keys).to(value.scalar_type());
     result = ops::attention(Tensor(), Tensor(), value, args);
@@ -278,7 +283,8 @@ Attention::Loop::Loop(const Attention& layer, const AttentionMemory& memory, Att
 Tensor Attention::Loop::Step(const Tensor& query, int64_t position) {
   const auto projected = [&](const std::optional<ops::StepLinear>& linear) { return (linear ? (*linear)(query) : query).unsqueeze(1); };
   const Call call = {projected(query_), center_ ? projected(center_) : Tensor()};
-  const Result result = layer_.Attend(call, memory_, state_, context_, keys_of_draws_, position);
+  const Result result =
+      layer_.Attend(call, memory_, state_, context_, keys_of_draws_, position, kind_ == MapKind::cross ? &steps_ : nullptr);
   if (context_.maps != search::Maps::none) maps_.push_back(layer_.Recorded(result.weights, context_));
   if (layer_.spec_.coverage) {
     const Tensor weights = result.weights.squeeze(2);

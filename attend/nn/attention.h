@@ -9,6 +9,7 @@
 #include "attend/nn/given_score.h"
 #include "attend/ops/attention.h"
 #include "attend/ops/composed_score.h"
+#include "attend/ops/step_attention.h"
 #include "attend/ops/step_linear.h"
 #include "attend/spec/attention_spec.h"
 
@@ -67,6 +68,7 @@ class Attention : public Module {
     Context& context_;
     MapKind kind_;
     std::optional<ops::StepLinear> query_, center_;
+    std::optional<ops::StepAttention> steps_;  // over a memory that stays
     at::Tensor keys_of_draws_;
     std::vector<at::Tensor> maps_, log_probs_, entropies_;
   };
@@ -81,8 +83,9 @@ class Attention : public Module {
   struct Result {
     at::Tensor context, weights, log_prob;  // (B, Tq, context size), (B, Hq, Tq, Tk) and (B, Hq, Tq) where asked for
   };
+  // steps: those of a loop over a memory that stays, made by the first; null: a call for itself.
   Result Attend(const Call& call, const AttentionMemory& memory, const AttentionState& state, const Context& context,
-                const at::Tensor& keys_of_draws, int64_t position) const;
+                const at::Tensor& keys_of_draws, int64_t position, std::optional<ops::StepAttention>* steps = nullptr) const;
 
   at::Tensor Heads(const at::Tensor& x, int64_t heads) const;
   bool Draws(const Context& context) const;  // does a call need the keys of random draws?

@@ -95,7 +95,10 @@ KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& s
   const auto exact = [](const MutableVectors& to) { return to.data && to.type == Element::float32; };
   const bool key_in_place = few && exact(g.key) && (p.score == Score::dot || (p.score == Score::additive && p.dim % kStripe == 0));
   const bool value_in_place = few && exact(g.value);
-  const int64_t keys = sums.keys(), key = scores && !key_in_place ? keys * KeyWidth(p) : 0;
+  sums.scores = scores;
+  // Of few queries and of products, sums that nobody wants are not made.
+  const bool key_sums = scores && !key_in_place && (g.key.data || !(few || p.score == Score::dot));
+  const int64_t keys = sums.keys(), key = key_sums ? keys * KeyWidth(p) : 0;
   const int64_t value = g.value.data && !value_in_place ? keys * ValueWidth(p) : 0;
   const int64_t column = scores && p.score == Score::euclidean ? keys : 0;
   const int64_t param = g.param ? p.heads / p.kv_heads * ParamWidth(p) : 0, all = key + value + column + param;
@@ -104,7 +107,7 @@ KeySums Lay(const Problem& p, const Gradients& g, const Share& share, Storage& s
   const int64_t first = sums.panels.begin * kPanel;
   if (key_in_place)
     sums.key = InPlace(s, g.key, share.kv_head, first);
-  else if (scores)
+  else if (key_sums)
     sums.key = {at, keys, p.score == Score::additive ? kStripe : kPanel, false};
   if (p.score == Score::dot && !few) sums.key.factor = p.scale;
   if (value_in_place)

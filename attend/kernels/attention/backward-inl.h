@@ -397,15 +397,15 @@ class BackwardPass {
       float* g = Tile::Row(ds, column, 0);
       if (sums_.value.data) sum(sums_.value, p.value_dim, w, output_rows_);
       if (g_->scores) StoreScores(panel, g);
-      if (!sums_.key.data) continue;
+      if (!sums_.scores) continue;
       if (p.score == Score::additive) {
         AdditiveSums(panel, keys, at, g);
         continue;
       }
       if (p.score == Score::euclidean) EuclideanSums(panel, at, g);
-      sum(sums_.key, p.dim, g, scaled_rows_);
+      if (sums_.key.data) sum(sums_.key, p.dim, g, scaled_rows_);
     }
-    if (!sums_.key.data || p.score == Score::additive) return;
+    if (!sums_.scores || p.score == Score::additive) return;
     tile_.KeyProducts<Singles>(
         span, ds, p.dim, [&](int64_t d) { return memory_.KeysAlong(d, span); }, !first_, query_sums_.AtLeast(0));
     first_ = false;
@@ -431,13 +431,15 @@ class BackwardPass {
         sum(sums_.value, p.value_dim, w, 2 * kPanel, output_pairs_.AtLeast(0));
       }
       if (g_->scores) StoreScores(panel, g);
-      if (!sums_.key.data) continue;
-      float* of_keys = score_pairs_.AtLeast(kTileRows / 2 * kPanel);
-      PairScores(g, rows, kPanel, of_keys);
-      sum(sums_.key, p.dim, of_keys, kPanel, scaled_queries_.AtLeast(0));
+      if (!sums_.scores) continue;
+      if (sums_.key.data) {
+        float* of_keys = score_pairs_.AtLeast(kTileRows / 2 * kPanel);
+        PairScores(g, rows, kPanel, of_keys);
+        sum(sums_.key, p.dim, of_keys, kPanel, scaled_queries_.AtLeast(0));
+      }
       for (int64_t r = 0; r < rows; r++) RowToHalves(g + r * kPanel);
     }
-    if (!sums_.key.data) return;
+    if (!sums_.scores) return;
     tile_.KeyProducts<Pairs>(
         span, ds, p.dim, [&](int64_t d) { return memory_.KeysAlong(d, span); }, !first_, query_sums_.AtLeast(0));
     first_ = false;
@@ -459,7 +461,7 @@ class BackwardPass {
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       float* g = Tile::Row(ds, Tile::Column(span, panel), 0);
       if (g_->scores) StoreScores(panel, g);
-      if (sums_.key.data && p.score == Score::euclidean) EuclideanSums(panel, (panel - sums_.panels.begin) * kPanel, g);
+      if (sums_.scores && p.score == Score::euclidean) EuclideanSums(panel, (panel - sums_.panels.begin) * kPanel, g);
     }
     const float factor = GradientFactor(p, tile_.scale);
     Few::ForKeys(tile_, span, [&](int64_t panel, int64_t column, int64_t j) {
@@ -472,11 +474,12 @@ class BackwardPass {
         for (int64_t d = 0; d < p.value_dim; d += kPanel)
           AddScaled(w[r * kPanel], output_grad_.AtLeast(0) + d * kTileRows + r * kPanel, std::min(kPanel, p.value_dim - d),
                     sums_.value.At(d, at), r == 0 && fresh && sums_.value.in_place);
-      if (!sums_.key.data) return;
+      if (!sums_.scores) return;
       if (p.score == Score::additive) {
         for (int64_t r = 0; r < tile_.rows; r++) total_ += static_cast<double>(g[r * kPanel]);
-        rows_.AdditiveGradients(tile_, panel * kPanel + j, g, four_v_.data(), query_sums_.AtLeast(0), sums_.key.At(0, at),
-                                sums_.key.dimension, fresh && sums_.key.in_place, h_.data());
+        rows_.AdditiveGradients(tile_, panel * kPanel + j, g, four_v_.data(), query_sums_.AtLeast(0),
+                                sums_.key.data ? sums_.key.At(0, at) : nullptr, sums_.key.dimension, fresh && sums_.key.in_place,
+                                h_.data());
         return;
       }
       const float* key = rows_.Row(p.key, panel * kPanel + j, p.dim, p.score == Score::cosine);
@@ -484,7 +487,8 @@ class BackwardPass {
         for (int64_t d = 0; d < p.dim; d += kPanel) {
           const int64_t n = std::min(kPanel, p.dim - d);
           AddScaled(g[r * kPanel], key + d, n, query_sums_.AtLeast(0) + d * kTileRows + r * kPanel);
-          AddScaled(factor * g[r * kPanel], tile_.QueryRow(r) + d, n, sums_.key.At(d, at), r == 0 && fresh && sums_.key.in_place);
+          if (sums_.key.data)
+            AddScaled(factor * g[r * kPanel], tile_.QueryRow(r) + d, n, sums_.key.At(d, at), r == 0 && fresh && sums_.key.in_place);
         }
     });
     first_ = false;
@@ -540,7 +544,7 @@ class BackwardPass {
       for (int64_t r = 0; r < tile_.rows; r++)
         g_->centers[tile_.sequence->row * p.centers_batch + tile_.head * p.centers_head + tile_.Query(r)] =
             center_[r] * 4 / (p.half_width * p.half_width);
-    if (!sums_.key.data) return;
+    if (!sums_.scores) return;
     float *row = row_.AtLeast(2 * (p.dim + kPanel)), *own = row + p.dim;
     for (int64_t r = 0; r < tile_.rows; r++) {
       const bool blind = first_ && p.score != Score::additive;

@@ -172,7 +172,8 @@ class Few {
   const float* PaddedKey(int64_t j) { return Padded(Row(problem_->key, j, problem_->dim, false), problem_->dim, Width(), 0); }
 
   // With r = 1 / (1 + e^2(q + k)) and g = ds of key j and each query: adds h = g r to h_sum, h - h r to dq, and four_v times the sum of
-  // those to dk, of which stripe d begins at dk[d * dk_step] (scores-inl.h); fresh: writes them there. dq: (rows, Width()).
+  // those to dk, of which stripe d begins at dk[d * dk_step] (scores-inl.h); fresh: writes them there; dk null: not wanted. dq: (rows,
+  // Width()).
   void AdditiveGradients(Tile& tile, int64_t j, const float* g, const float* four_v, float* dq, float* dk, int64_t dk_step, bool fresh,
                          float* h_sum) {
     const int64_t width = Width();
@@ -192,6 +193,7 @@ class Few {
         hn::StoreU(hn::Add(hn::LoadU(df, dq + r * width + d), change), df, dq + r * width + d);
       }
       hn::StoreU(total, df, h_sum + d);
+      if (!dk) continue;
       float* to = dk + d / kStripe * kStripe * dk_step + d % kStripe;
       const V before = fresh ? hn::Zero(df) : hn::LoadU(df, to);
       hn::StoreU(hn::MulAdd(hn::LoadU(df, four_v + d), of_key, before), df, to);

@@ -74,6 +74,7 @@ inline constexpr int64_t kStripe = 16;
 // What a share adds to the gradients of its keys and values, to the param and, for euclidean scores, the sum over the queries of each key.
 struct KeySums {
   Interval panels;
+  bool scores = false;  // does the gradient of the scores go on, to queries, keys or the param?
   // (panels of dimensions, keys, 64); of additive scores (stripes, keys, 16); or the gradients themselves, (keys, D).
   struct Of {
     float* data = nullptr;
