@@ -141,6 +141,22 @@ TEST(StepAttention, GradientsOfSome) {
   ExpectNear(Gradients(loss, x.All()), all, {0, 0, 0, 0});
 }
 
+// What is left out when nobody wants it changes nothing else, of single steps and of many queries at once.
+TEST(StepAttention, OneGradientAtATimeOfEveryScore) {
+  for (const Case& c : Cases()) {
+    SCOPED_TRACE(c.name);
+    const Leaves x(c);
+    AttentionArgs args = c.args;
+    args.score = c.score;
+    const auto loss = [&] {
+      const Tensor y = attention(x.query, prepare(x.key, c.score, x.param), x.value, args).output;
+      return (y * y).sum();
+    };
+    const std::vector<Tensor> leaves = x.All(), all = Gradients(loss(), leaves);
+    for (size_t i = 0; i < leaves.size(); i++) ExpectNear(Gradients(loss(), {leaves[i]}), {all[i]}, {0});
+  }
+}
+
 TEST(StepAttention, SecondDerivativesAreRefused) {
   Case c;
   c.score = "scaled_dot";

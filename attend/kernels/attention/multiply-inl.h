@@ -124,7 +124,10 @@ struct Right {
 // for, and what is not asked for is waited for longer.
 class Ahead {
  public:
-  void Clear() { first_ = count_ = 0; }
+  void Clear() {
+    first_ = count_ = 0;
+    at_ = 0;
+  }
   // `rows` rows of `bytes` bytes, `step` bytes apart. Beyond a few of them they are forgotten.
   void Add(const void* from, int64_t step, int64_t bytes, int64_t rows) {
     if (first_ == count_) Clear();
