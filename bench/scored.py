@@ -15,6 +15,12 @@ BLEU = sacrebleu.BLEU()
 PAIRED = common.PROGRAM.parent / "paired"
 
 
+def signature():
+    """Of BLEU, which sacreBLEU knows once it has scored something."""
+    BLEU.corpus_score(["a"], [["a"]])
+    return BLEU.get_signature()
+
+
 def program():
     """The tree of the program's code: runs of different code do not stand in one table."""
     return subprocess.run(["git", "-C", common.ROOT, "rev-parse", "HEAD:attend"], capture_output=True, text=True, check=True).stdout.strip()

@@ -13,7 +13,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import common
-from scored import BLEU, FILES, UPDATES, holm, paired, run
+from scored import FILES, UPDATES, holm, paired, run, signature
 
 SCORES, SEEDS = ["additive", "scaled_dot", "cosine"], [1, 2, 3]  # one of each class of products and sums
 RESULTS = common.ROOT / "docs" / "results"
@@ -45,7 +45,7 @@ for score, test in tests.items():
     rows.append([score, *shown, difference, f"{corrected[score]:.4f}", "no difference shown" if corrected[score] > 0.05 else "they differ"])
 commits = {folder: ", ".join(sorted({one["commit"] for (of, _), some in runs.items() for one in some if of == folder})) for folder in (COMPOSED, FUSED)}
 common.write("fused_scores", "Translators on fused attention: Multi30k en-de", "tools/bench.sh quality/fused_scores", [], FILES.values(), 1,
-             f"{UPDATES} updates each; beam 5; {BLEU.get_signature()}. ±: standard deviation over three seeds. Difference: fused less composed, of the "
+             f"{UPDATES} updates each; beam 5; {signature()}. ±: standard deviation over three seeds. Difference: fused less composed, of the "
              "three runs' outputs together, with the 95 % interval of a paired bootstrap over the lines. "
              f"Composed: commits {commits[COMPOSED]}; fused: {commits[FUSED]}.",
              page="mechanisms", table={"heads": ["score", "composed, BLEU", "fused, BLEU", "difference", "p (Holm)", "verdict"], "rows": rows})

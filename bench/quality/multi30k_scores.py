@@ -14,7 +14,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import common
-from scored import BLEU, FILES, UPDATES, holm, paired, run
+from scored import FILES, UPDATES, holm, paired, run, signature
 
 SCORES = ["additive", "general", "dot", "scaled_dot", "cosine", "euclidean", "concat"]
 SEEDS = [1, 2, 3]
@@ -50,7 +50,7 @@ for score in sorted(SCORES, key=lambda s: -statistics.mean(scores[s])):
     rows.append([score, f"{mean:.2f} ± {deviation:.2f}", " ".join(f"{s:.2f}" for s in scores[score]), difference,
                  f"{corrected[score]:.4f}" if score in tests else "", verdict])
 common.write("multi30k_scores", "Scores in a translator: Multi30k en-de", "tools/bench.sh quality/multi30k_scores", [], FILES.values(), 1,
-             f"{UPDATES} updates each, what the default does in 15 minutes on one thread of a Zen 4 core; beam 5; {BLEU.get_signature()}. ±: "
+             f"{UPDATES} updates each, what the default does in 15 minutes on one thread of a Zen 4 core; beam 5; {signature()}. ±: "
              "standard deviation over three seeds. Against additive: of the three runs' outputs together, with the 95 % interval of a paired "
              f"bootstrap over the lines. Each run: results/multi30k_scores/, commits {', '.join(sorted({one['commit'] for one in every}))}.",
              page="mechanisms", table={"heads": ["score", "BLEU, mean", "of each seed", "against additive", "p (Holm)", "verdict"], "rows": rows})
