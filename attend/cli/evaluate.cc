@@ -5,17 +5,29 @@
 #include "attend/cli/text_io.h"
 
 namespace attend::cli::commands {
+namespace {
+
+void Print(const std::vector<metrics::Metric>& found, bool json) {
+  if (json) {
+    std::cout << metrics::Json(found) << "\n";
+  } else {
+    for (const metrics::Metric& metric : found) std::cout << metrics::Line(metric) << "\n";
+  }
+}
+
+}  // namespace
 
 int evaluate(Arguments arguments) {
   Parser parser("evaluate",
-                "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate.");
+                "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate. Of a language "
+                "model: how well it foretells a text, perplexity and bits per character.");
   std::string model, input, reference, tokenizer, gold, output;
   bool json = false, lowercase = false;
   tasks::Machine machine;
   SearchFlags search;
   parser.app().add_option("MODEL", model, "a model directory")->required();
-  parser.app().add_option("--input", input, "source text")->required();
-  parser.app().add_option("--reference", reference, "its translations, line for line")->required();
+  parser.app().add_option("--input", input, "source text; of a language model: the text to foretell")->required();
+  parser.app().add_option("--reference", reference, "its translations, line for line");
   parser.app().add_option("--tokenize", tokenizer, "BLEU's tokeniser: " + ChoiceList<metrics::BleuTokenizer>());
   parser.app().add_flag("--lowercase", lowercase, "compare without case");
   parser.app().add_option("--gold-alignments", gold,
@@ -26,6 +38,12 @@ int evaluate(Arguments arguments) {
   AddMachine(parser.app(), machine);
   if (!parser.Parse(arguments)) return 0;
 
+  if (reference.empty()) {
+    search.Apply(model, parser.rest());  // a model directory, and options that are some
+    const std::string text = ReadAll(input, "input");
+    Print(LoadRuntime().Load(model, machine)->EvaluateText(text), json);
+    return 0;
+  }
   const std::vector<std::string> lines = ReadLines(input, "input"), references = ReadLines(reference, "reference");
   if (lines.size() != references.size())
     throw UserError("evaluate", "as many references as input lines",
@@ -54,11 +72,7 @@ int evaluate(Arguments arguments) {
     for (const std::string& line : result.outputs) sink->Write(line + "\n");
     sink->Commit();
   }
-  if (json) {
-    std::cout << metrics::Json(result.metrics) << "\n";
-  } else {
-    for (const metrics::Metric& metric : result.metrics) std::cout << metrics::Line(metric) << "\n";
-  }
+  Print(result.metrics, json);
   return 0;
 }
 

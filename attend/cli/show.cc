@@ -21,9 +21,11 @@ std::span<const Choice> Choices(Format) {
 }  // namespace
 
 int show(Arguments arguments) {
-  Parser parser("show", "Translates sentences and shows what the model looked at while it wrote each token.");
+  Parser parser("show",
+                "Translates sentences, or goes on with texts, and shows what the model looked at while it wrote each token.");
   std::string model, input, out, format_name = "html";
   std::vector<std::string> texts, references;
+  int64_t tokens = 40;
   tasks::Machine machine;
   SearchFlags search;
   parser.app().add_option("MODEL", model, "a model directory")->required();
@@ -35,6 +37,7 @@ int show(Arguments arguments) {
       ->allow_extra_args(false);
   parser.app().add_option("--out", out, "where the report goes; default: report.html, standard output for the other formats");
   parser.app().add_option("--format", format_name, "html, svg (the first map), json or text (in the terminal)");
+  parser.app().add_option("--tokens", tokens, "of a language model: how many tokens to go on with")->check(CLI::Range(0, 1'000'000));
   search.Add(parser);
   AddMachine(parser.app(), machine);
   if (!parser.Parse(arguments)) return 0;
@@ -51,8 +54,21 @@ int show(Arguments arguments) {
   Sink sink(out, "out");
 
   const auto predictor = LoadRuntime().Load(model, machine);
+  const bool continues = predictor->task() == "language_model";
   std::vector<std::vector<tasks::Output>> results;
-  if (references.empty()) {
+  if (continues) {
+    tasks::GenerateRequest text;
+    text.tokens = tokens;
+    text.temperature = request.search.sample ? request.search.temperature : 0;
+    text.top_k = request.search.top_k;
+    text.top_p = request.search.top_p;
+    text.seed = request.search.seed;
+    text.maps = true;
+    for (const std::string& prompt : texts) {
+      text.prompt = prompt;
+      results.push_back({predictor->Generate(text, nullptr)});
+    }
+  } else if (references.empty()) {
     std::vector<std::string> notices;
     results = predictor->Predict(texts, request, notices);
     for (const std::string& notice : notices) std::cerr << "attend: " << notice << "\n";
@@ -64,7 +80,9 @@ int show(Arguments arguments) {
   for (size_t i = 0; i < texts.size(); i++)
     for (const tasks::Output& output : results[i]) {
       report::AttentionExample example{
-          texts[i], {{"source", texts[i]}, {references.empty() ? "output" : "reference", output.text}}, output.maps};
+          texts[i],
+          {{continues ? "prompt" : "source", texts[i]}, {references.empty() ? "output" : "reference", output.text}},
+          output.maps};
       if (example.maps.empty()) continue;  // an empty line, or a model without attention
       report.examples.push_back(std::move(example));
     }

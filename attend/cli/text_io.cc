@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <system_error>
 
 #include "attend/base/error.h"
@@ -36,6 +37,15 @@ std::vector<std::string> ReadLines(const std::string& path, std::string_view par
   std::vector<std::string> lines;
   for (std::string line; reader.Next(line);) lines.push_back(std::move(line));
   return lines;
+}
+
+std::string ReadAll(const std::string& path, std::string_view part) {
+  if (!IsStandard(path)) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) throw UserError(part, "a text file", path + ", a folder");
+    return ReadFile(path, part);
+  }
+  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
 }
 
 Sink::Sink(const std::string& path, std::string_view part) {

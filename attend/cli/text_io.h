@@ -22,6 +22,8 @@ class LineReader {
 };
 
 std::vector<std::string> ReadLines(const std::string& path, std::string_view part);
+// All of it, byte for byte.
+std::string ReadAll(const std::string& path, std::string_view part);
 
 // Where a command's text goes: standard output for "" and "-", else a file, which appears under its name when it is whole; what is no
 // regular file (a pipe, a device) is written as it goes. Nothing is left behind without Commit, however the program ends.

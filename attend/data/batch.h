@@ -26,6 +26,7 @@ struct Batch {
   std::vector<int64_t> examples;  // (rows) line of the corpus or of the input: keys every random draw of that row
   int64_t position = 0;           // of this batch in the global stream of batches, from 0
   int64_t epoch = 0;
+  bool begins = true;         // no row goes on where one of the batch before ended
   int64_t target_tokens = 0;  // of the whole (global) batch: the divisor of its loss
 };
 

@@ -10,7 +10,7 @@
 namespace attend::data {
 
 struct PrefetchedStream::Worker {
-  Worker(BatchStream s, size_t d) : stream(std::move(s)), depth(d), thread([this] { Run(); }) {}
+  Worker(std::unique_ptr<Stream> s, size_t d) : stream(std::move(s)), depth(d), thread([this] { Run(); }) {}
   ~Worker() {
     {
       const std::lock_guard lock(mutex);
@@ -23,11 +23,11 @@ struct PrefetchedStream::Worker {
   void Run() {
     try {
       while (true) {
-        Batch batch = stream.Next();
+        Batch batch = stream->Next();
         std::unique_lock lock(mutex);
         changed.wait(lock, [this] { return stop || ready.size() < depth; });
         if (stop) return;
-        ready.emplace_back(std::move(batch), stream.position());
+        ready.emplace_back(std::move(batch), stream->position());
         changed.notify_all();
       }
     } catch (...) {
@@ -47,7 +47,7 @@ struct PrefetchedStream::Worker {
     return out;
   }
 
-  BatchStream stream;  // the thread's own
+  std::unique_ptr<Stream> stream;  // the thread's own
   const size_t depth;
   std::mutex mutex;
   std::condition_variable changed;
@@ -57,9 +57,9 @@ struct PrefetchedStream::Worker {
   std::thread thread;  // last: it starts when the rest is there
 };
 
-PrefetchedStream::PrefetchedStream(BatchStream stream, int depth)
-    : position_(stream.position()),
-      examples_(stream.examples()),
+PrefetchedStream::PrefetchedStream(std::unique_ptr<Stream> stream, int depth)
+    : position_(stream->position()),
+      examples_(stream->examples()),
       worker_(std::make_unique<Worker>(std::move(stream), static_cast<size_t>(depth))) {}
 PrefetchedStream::~PrefetchedStream() = default;
 

@@ -7,10 +7,10 @@
 
 namespace attend::data {
 
-// A BatchStream whose next batches are prepared by a thread of its own while the current one trains.
+// A stream whose next batches are prepared by a thread of its own while the current one trains.
 class PrefetchedStream {
  public:
-  explicit PrefetchedStream(BatchStream stream, int depth = 4);
+  explicit PrefetchedStream(std::unique_ptr<Stream> stream, int depth = 4);
   ~PrefetchedStream();                                    // stops the thread
   Batch Next();                                           // what the stream threw is thrown here
   const Position& position() const { return position_; }  // behind the last batch that Next returned

@@ -28,18 +28,26 @@ struct StreamOptions {
   int rank = 0, world = 1;  // this process takes rows rank, rank + world, ... of every batch (none of a batch smaller than that)
 };
 
+// An endless stream of batches. Not thread-safe.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  virtual Batch Next() = 0;
+  virtual const Position& position() const = 0;  // behind the last batch; of the next epoch when that was the epoch's last
+  virtual int64_t examples() const = 0;          // an epoch
+};
+
 // The endless stream of batches of a corpus: each epoch a new keyed shuffle of all examples, taken window by window; a window is encoded,
 // sorted by length, cut into batches, and these are shuffled. While a window's batches are taken, the next window is encoded bit by bit,
 // so that every batch costs about the same. The stream is the same for every world size; target_tokens is the whole batch's.
-// Not thread-safe.
-class BatchStream {
+class BatchStream : public Stream {
  public:
   // UserError when the position lies outside the corpus.
   BatchStream(Corpus corpus, std::vector<Side> sides, StreamOptions options, Position start = {});
   // UserError when a whole epoch holds no example within max_length.
-  Batch Next();
-  const Position& position() const { return position_; }  // behind the last batch; of the next epoch when that was the epoch's last
-  int64_t examples() const { return corpus_.size(); }     // an epoch
+  Batch Next() override;
+  const Position& position() const override { return position_; }
+  int64_t examples() const override { return corpus_.size(); }
 
  private:
   // One window of one epoch: examples [next, end) of the shuffled order are still to be encoded.

@@ -14,6 +14,7 @@ constexpr Choice kKinds[] = {
     {"chrf++", static_cast<int>(MetricKind::chrf_plus_plus), "chrF with word bigrams, equal to sacreBLEU's (Popović 2017)"},
     {"accuracy", static_cast<int>(MetricKind::accuracy), "share of outputs that equal their reference exactly"},
     {"alignment_error_rate", static_cast<int>(MetricKind::alignment_error_rate), "AER against gold links (Och & Ney 2003)"},
+    {"bits_per_character", static_cast<int>(MetricKind::bits_per_character), "negative log-likelihood of a text in bits, by its characters"},
 };
 
 bool InPercent(MetricKind kind) { return kind == MetricKind::bleu || kind == MetricKind::chrf || kind == MetricKind::chrf_plus_plus; }
@@ -45,7 +46,9 @@ std::string Number(double value) {
 
 std::span<const Choice> Choices(MetricKind) { return kKinds; }
 
-bool HigherIsBetter(MetricKind kind) { return kind != MetricKind::perplexity && kind != MetricKind::alignment_error_rate; }
+bool HigherIsBetter(MetricKind kind) {
+  return kind != MetricKind::perplexity && kind != MetricKind::alignment_error_rate && kind != MetricKind::bits_per_character;
+}
 
 std::string Line(const Metric& metric) {
   char value[400];  // the longest double in fixed notation has 309 digits before the point

@@ -9,7 +9,7 @@
 namespace attend::metrics {
 
 // What validation, `attend evaluate` and plateau schedules can measure. The names are those of options, logs and JSON.
-enum class MetricKind { perplexity, bleu, chrf, chrf_plus_plus, accuracy, alignment_error_rate };
+enum class MetricKind { perplexity, bleu, chrf, chrf_plus_plus, accuracy, alignment_error_rate, bits_per_character };
 
 std::span<const Choice> Choices(MetricKind);
 

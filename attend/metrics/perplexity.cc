@@ -18,4 +18,10 @@ Metric PerplexityMetric(const LogLikelihood& sum) {
   return {MetricKind::perplexity, "perplexity", perplexity, "", details};
 }
 
+Metric BitsPerCharacterMetric(const LogLikelihood& sum, int64_t characters) {
+  if (characters <= 0) throw UserError("bits per character", "at least one character", std::to_string(characters));
+  const double bits = sum.negative / std::log(2.0) / static_cast<double>(characters);
+  return {MetricKind::bits_per_character, "bits per character", bits, "", "(characters = " + std::to_string(characters) + ")"};
+}
+
 }  // namespace attend::metrics

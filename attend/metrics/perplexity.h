@@ -25,4 +25,7 @@ double Perplexity(const LogLikelihood& sum);
 // Details: the mean in nats and the number of tokens.
 Metric PerplexityMetric(const LogLikelihood& sum);
 
+// negative / log(2) / characters, of the same text. Throws UserError when there is no character. Details: the number of characters.
+Metric BitsPerCharacterMetric(const LogLikelihood& sum, int64_t characters);
+
 }  // namespace attend::metrics

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <variant>
 
 #include "attend/base/enum.h"
 #include "attend/nn/recurrent_options.h"
+#include "attend/nn/transformer_options.h"
 
 namespace attend::models {
 
@@ -19,10 +21,18 @@ inline std::span<const Choice> Choices(Tie) {
   return kChoices;
 }
 
+// A language model: there is no source.
+struct NoEncoderOptions {
+  static constexpr std::string_view kKind = "none";
+  template <class F>
+  static void Declare(F&) {}
+  bool operator==(const NoEncoderOptions&) const = default;
+};
+
 // The shape of a model that turns one sequence into another: any encoder with any decoder.
 struct ModelOptions {
-  std::variant<nn::RecurrentEncoderOptions> encoder;
-  std::variant<nn::RecurrentDecoderOptions> decoder;
+  std::variant<nn::RecurrentEncoderOptions, nn::TransformerEncoderOptions, NoEncoderOptions> encoder;
+  std::variant<nn::RecurrentDecoderOptions, nn::TransformerDecoderOptions> decoder;
   Tie tie = Tie::target;
 
   template <class F>

@@ -13,6 +13,8 @@
 #include "attend/models/tensors.h"
 #include "attend/nn/recurrent_decoder.h"
 #include "attend/nn/recurrent_encoder.h"
+#include "attend/nn/transformer_decoder.h"
+#include "attend/nn/transformer_encoder.h"
 #include "attend/search/choose.h"
 
 namespace attend::models {
@@ -24,17 +26,27 @@ namespace {
 std::shared_ptr<nn::Encoder> MakeEncoder(const nn::RecurrentEncoderOptions& options, const VocabularySizes& sizes) {
   return std::make_shared<nn::RecurrentEncoder>(options, sizes.source, sizes.padding);
 }
+std::shared_ptr<nn::Encoder> MakeEncoder(const nn::TransformerEncoderOptions& options, const VocabularySizes& sizes) {
+  return std::make_shared<nn::TransformerEncoder>(options, sizes.source, sizes.padding);
+}
+
+std::shared_ptr<nn::Encoder> MakeEncoder(const NoEncoderOptions&, const VocabularySizes&) { return nullptr; }
 
 std::shared_ptr<nn::SequenceDecoder> MakeDecoder(const nn::RecurrentDecoderOptions& options, int64_t memory_size,
                                                  const VocabularySizes& sizes) {
   return std::make_shared<nn::RecurrentDecoder>(options, memory_size, sizes.target, sizes.padding);
 }
+std::shared_ptr<nn::SequenceDecoder> MakeDecoder(const nn::TransformerDecoderOptions& options, int64_t memory_size,
+                                                 const VocabularySizes& sizes) {
+  return std::make_shared<nn::TransformerDecoder>(options, memory_size, sizes.target, sizes.padding);
+}
 
-// The maps of a pass over the source.
+// The maps of a pass over the source that align.
 std::vector<Tensor> CrossMaps(const nn::Context& context) {
   std::vector<Tensor> out;
   for (const nn::RecordedMap& map : context.recorded)
-    if (map.kind == nn::MapKind::cross) out.push_back(map.weights);
+    if (map.kind == nn::MapKind::cross && map.aligns)
+      out.push_back(map.head >= 0 && map.weights.size(1) > 1 ? map.weights.narrow(1, map.head, 1) : map.weights);
   return out;
 }
 
@@ -89,16 +101,18 @@ Tensor Reinforce(const std::vector<nn::RecordedChoice>& choices, const Tensor& l
 }
 
 // (B, T): 1 for tokens, 0 for padding.
-Tensor Real(const Ids& ids) { return at::arange(ids.values.size(1), ids.lengths.options()).unsqueeze(0) < ids.lengths.unsqueeze(1); }
+Tensor Real(const Tensor& lengths, int64_t columns) { return at::arange(columns, lengths.options()).unsqueeze(0) < lengths.unsqueeze(1); }
+Tensor Real(const Ids& ids) { return Real(ids.lengths, ids.values.size(1)); }
+Tensor Real(const nn::Memory& memory) { return Real(memory.lengths, memory.states.defined() ? memory.states.size(1) : 0); }
 
 }  // namespace
 
 SequenceModel::SequenceModel(const ModelOptions& options, const VocabularySizes& sizes) : sizes_(sizes) {
   encoder_ = std::visit([&](const auto& o) { return MakeEncoder(o, sizes); }, options.encoder);
-  decoder_ = std::visit([&](const auto& o) { return MakeDecoder(o, encoder_->size(), sizes); }, options.decoder);
-  register_module("encoder", encoder_);
+  decoder_ = std::visit([&](const auto& o) { return MakeDecoder(o, encoder_ ? encoder_->size() : 0, sizes); }, options.decoder);
+  if (encoder_) register_module("encoder", encoder_);
   register_module("decoder", decoder_);
-  if (options.tie == Tie::all) {
+  if (options.tie == Tie::all && encoder_) {
     if (!sizes.shared) throw UserError("model.tie", "a shared vocabulary (text.shared) for tie all", "separate ones");
     if (encoder_->embedding().weight().sizes() != decoder_->embedding().weight().sizes())
       throw UserError("model.tie", "embeddings of one size for tie all",
@@ -111,21 +125,34 @@ SequenceModel::SequenceModel(const ModelOptions& options, const VocabularySizes&
   nn::AssignPaths(*this);
 }
 
-LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context) const {
-  const Ids source = ToTensors(batch.ids.at("source"), context.device), target = ToTensors(batch.ids.at("target"), context.device);
+nn::Memory SequenceModel::Encode(const data::Batch& batch, nn::Context& context) const {
+  if (encoder_) {
+    const Ids source = ToTensors(batch.ids.at("source"), context.device);
+    return encoder_->Forward(source.values, source.lengths, context);
+  }
+  const auto rows = static_cast<int64_t>(batch.examples.size());
+  return {{}, at::zeros({rows}, at::TensorOptions(at::kLong).device(context.device)), {}};
+}
+
+LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context, nn::Carried* carried) const {
+  const Ids target = ToTensors(batch.ids.at("target"), context.device);
   const auto guide = batch.floats.find("alignment");
   const bool guided = options.guided_alignment > 0 && guide != batch.floats.end();
   const bool covered = options.coverage > 0;
-  if (guided || covered) context.maps = search::Maps::all;
+  if (guided || covered) context.maps = covered ? search::Maps::all : search::Maps::summed;
 
-  const nn::Memory memory = encoder_->Forward(source.values, source.lengths, context);
+  const nn::Memory memory = Encode(batch, context);
   const int64_t rows = target.values.size(0), steps = target.values.size(1);
-  const Tensor start = at::full({rows, 1}, sizes_.start, target.values.options());
+  const auto before = batch.ids.find("before");
+  const Tensor start = before == batch.ids.end() ? at::full({rows, 1}, sizes_.start, target.values.options())
+                                                 : ToTensors(before->second, context.device).values;
   const Tensor inputs = at::cat({start, target.values.slice(1, 0, steps - 1)}, 1);
-  const Tensor states = decoder_->Forward(memory, inputs, context);  // (B, T, D)
+  const Tensor states = decoder_->Forward(memory, inputs, context, carried);  // (B, T, D)
 
   // Only real tokens reach the vocabulary, the largest product of the model.
-  const Tensor real = Real(target);
+  Tensor real = Real(target);
+  if (const auto skip = batch.ids.find("skip"); skip != batch.ids.end())
+    real = real.logical_and(at::arange(steps, target.values.options()).unsqueeze(0) >= ToTensors(skip->second, context.device).values);
   const Tensor index = real.reshape({-1}).nonzero().squeeze(1);
   const auto loss = head_->Loss(states.reshape({rows * steps, -1}).index_select(0, index),
                                 target.values.reshape({-1}).index_select(0, index), options.smoothing);
@@ -135,11 +162,12 @@ LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options
   const auto weight = [&](const Tensor& t) { return t.to(loss.loss.scalar_type()); };
   if (covered) sum.total = sum.total + options.coverage * CoverageLoss(CrossMaps(context), weight(real));
   if (!context.choices.empty())
-    sum.total = sum.total + Reinforce(context.choices, loss.loss, index, weight(real), weight(Real(source)), context.baseline);
+    sum.total = sum.total + Reinforce(context.choices, loss.loss, index, weight(real), weight(Real(memory)), context.baseline);
   return sum;
 }
 
 std::vector<SequenceModel::SourceMap> SequenceModel::SourceMaps(const data::Batch& batch, at::Device device) const {
+  if (!encoder_) return {};
   const c10::InferenceMode inference;
   nn::Context context;
   context.device = device;
@@ -163,9 +191,8 @@ class SequenceModel::Rows : public search::Decoder {
     const c10::InferenceMode inference;
     context_.device = device;
     context_.examples = batch.examples;
-    const Ids source = ToTensors(batch.ids.at("source"), device);
-    source_columns_ = source.values.size(1);
-    rows_ = model.decoder_->Start(model.encoder_->Forward(source.values, source.lengths, context_), context_);
+    if (model.encoder_) source_columns_ = batch.ids.at("source").columns;
+    rows_ = model.decoder_->Start(model.Encode(batch, context_), context_);
   }
 
   search::StepResult Step(std::span<const int32_t> parents, std::span<const int32_t> tokens, const search::StepRequest& request) override {
@@ -193,7 +220,8 @@ class SequenceModel::Rows : public search::Decoder {
     if (over == search::MapOver::source) weights = at::constant_pad_nd(weights, {0, source_columns_ - weights.size(2)});
     weights = weights.contiguous();
     const float* p = weights.data_ptr<float>();
-    return {map.path, weights.size(1), weights.size(2), std::vector<float>(p, p + weights.numel()), over};
+    return {map.path, weights.size(1), weights.size(2), std::vector<float>(p, p + weights.numel()), over, map.aligns,
+            weights.size(1) > 1 ? map.head : -1};
   }
 
   const SequenceModel& model_;

@@ -32,14 +32,17 @@ struct LossSum {
   int64_t tokens = 0;
 };
 
-// A model that turns a source sequence into a target sequence: an encoder, a decoder, a head over the target vocabulary.
-// Batches hold the fields "source" and "target", both ending with the end symbol, and optionally "alignment" (B, T, S).
+// A model that turns a source sequence into a target sequence: an encoder, a decoder, a head over the target vocabulary; or, without an
+// encoder, one that goes on with a text. Batches hold the fields "source" and "target", both ending with the end symbol, and optionally
+// "alignment" (B, T, S); without an encoder "target" and optionally "before" (B, 1), the token before the first, the start symbol unless given,
+// and "skip" (B, 1), how many of the first tokens have no loss.
 class SequenceModel : public nn::Module {
  public:
   // UserError when the options do not fit together.
   SequenceModel(const ModelOptions& options, const VocabularySizes& sizes);
 
-  LossSum Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context) const;
+  // carried: of models without an encoder, see nn::SequenceDecoder.
+  LossSum Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context, nn::Carried* carried = nullptr) const;
 
   // What the source's positions attend to among themselves, for an encoder that attends: maps of all of batch, in use.
   struct SourceMap {
@@ -49,13 +52,16 @@ class SequenceModel : public nn::Module {
   };
   std::vector<SourceMap> SourceMaps(const data::Batch& batch, at::Device device) const;
 
-  // The rows of batch ("source" alone is read) as search knows them. The model must outlive it.
+  // The rows of batch ("source" alone is read; without an encoder, the number of its examples) as search knows them. The model must
+  // outlive it.
   std::unique_ptr<search::Decoder> Decode(const data::Batch& batch, at::Device device) const;
 
  private:
   class Rows;
+  nn::Memory Encode(const data::Batch& batch, nn::Context& context) const;
+
   VocabularySizes sizes_;
-  std::shared_ptr<nn::Encoder> encoder_;
+  std::shared_ptr<nn::Encoder> encoder_;  // null: a language model
   std::shared_ptr<nn::SequenceDecoder> decoder_;
   std::shared_ptr<VocabularyHead> head_;
 };

@@ -1,5 +1,6 @@
 #include "attend/nn/attention.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/constant_pad_nd.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <string>
 
+#include "attend/ops/products.h"
 #include "attend/spec/validate.h"
 
 namespace attend::nn {
@@ -55,6 +57,32 @@ Tensor Entropy(const Tensor& weights) { return -(weights * weights.clamp_min(1e-
 Tensor Fit(const Tensor& t, int64_t keys) {
   const int64_t all = t.size(-1);
   return all == keys ? t : all > keys ? t.slice(-1, 0, keys) : at::constant_pad_nd(t, {0, keys - all});
+}
+
+// x by several matrices. In training one product serves all: its gradient with respect to x is one product too. In use each weight has a
+// copy laid out for products (ops/frozen.h).
+std::vector<Tensor> Project(const Tensor& x, const std::vector<const Linear*>& layers) {
+  std::vector<Tensor> out;
+  const bool plain = std::all_of(layers.begin(), layers.end(), [](const Linear* l) { return !l->bias().defined(); });
+  if (!at::GradMode::is_enabled() || !plain) {
+    for (const Linear* layer : layers) out.push_back(layer->Forward(x));
+    return out;
+  }
+  std::vector<Tensor> weights;
+  std::vector<int64_t> sizes;
+  for (const Linear* layer : layers) {
+    weights.push_back(layer->weight());
+    sizes.push_back(layer->weight().size(0));
+  }
+  return ops::Linear(x, at::cat(weights)).split_with_sizes(sizes, -1);
+}
+
+// t (rows of memory, H, 1, Tk) as query rows read it, for rows (R) or (R, Tk).
+Tensor OfRows(const Tensor& t, const Tensor& rows) {
+  if (!t.defined() || !rows.defined()) return t;
+  if (rows.dim() == 1) return t.index_select(0, rows);
+  const std::vector<int64_t> shape = {rows.size(0), t.size(1), 1, t.size(3)};
+  return t.gather(0, rows.view({rows.size(0), 1, 1, -1}).expand(shape));
 }
 
 // What each support asks of the operator.
@@ -104,9 +132,11 @@ void AttentionMemory::Append(const AttentionMemory& more) {
   join(value, more.value, 2);
 }
 
-Attention::Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_t memory_size, int64_t size, int64_t value_size)
+Attention::Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_t memory_size, int64_t size, int64_t value_size,
+                     Projections projections)
     : spec_(spec), layer_(ops::LayerOf(spec.score)) {
   spec::RequireValid("attention", spec);
+  const bool all = projections == Projections::all;
   const int64_t heads = spec.heads, shared = spec.KeyValueHeads();
   if (value_size == 0) value_size = memory_size;
   const auto divides = [](int64_t whole, int64_t parts, std::string_view what) {
@@ -114,12 +144,15 @@ Attention::Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_
       throw UserError("attention", std::string(what) + " that the number of heads divides",
                       std::to_string(whole) + " with " + std::to_string(parts) + " heads");
   };
-  divides(value_size, shared, "a memory size");
+  if (all)
+    divides(size, heads, "a size");
+  else
+    divides(value_size, shared, "a memory size");
   const bool given = layer_.score == kGiven;
   if (given) {
     given_ = register_module("score", MakeGivenScore(spec, query_size, memory_size));
     query_ = given_->query();
-  } else if (layer_.key) {
+  } else if (layer_.key || all) {
     divides(size, heads, "an attention_size");
     dim_ = size / heads;
     query_ = register_module("query", std::make_shared<Linear>(query_size, size, false));
@@ -153,6 +186,11 @@ Attention::Attention(const spec::AttentionSpec& spec, int64_t query_size, int64_
     center_vector_ = AddParameter("center_vector", {heads, size}, Init::Xavier());
   }
   context_size_ = value_size / shared * heads;
+  if (all) {
+    value_ = register_module("value", std::make_shared<Linear>(value_size, size / heads * shared, false));
+    output_ = register_module("output", std::make_shared<Linear>(size, query_size, false));
+    context_size_ = query_size;
+  }
 }
 
 // (B, T, heads D) -> (B, heads, T, D)
@@ -173,34 +211,59 @@ Tensor Attention::Parameter(const at::TensorOptions& options) const {
   }
 }
 
-AttentionMemory Attention::Prepare(const Tensor& states, const Tensor& lengths, const Tensor& values) const {
+AttentionMemory Attention::PrepareProjected(const Tensor& states, const Tensor& key, const Tensor& value, const Tensor& lengths,
+                                            const Places* places) const {
   const int64_t heads = spec_.KeyValueHeads();
   AttentionMemory memory;
-  memory.value = Heads(values.defined() ? values : states, heads);
+  memory.value = Heads(value, heads);
   memory.lengths = lengths;
-  if (given_)
+  if (given_) {
     memory.of_keys = given_->OfKeys(states);
-  else
-    memory.key = ops::prepare(Heads(key_ ? key_->Forward(states) : states, heads), std::string(layer_.score), Parameter(states.options()));
+  } else {
+    const Tensor split = Heads(key, heads);
+    memory.key = ops::prepare(places ? places->Turn(split) : split, std::string(layer_.score), Parameter(states.options()));
+  }
   return memory;
+}
+
+AttentionMemory Attention::Prepare(const Tensor& states, const Tensor& lengths, const Tensor& values, const Places* places) const {
+  const Tensor& read = values.defined() ? values : states;
+  if (key_ && value_ && !values.defined()) {
+    const auto projected = Project(states, {key_.get(), value_.get()});
+    return PrepareProjected(states, projected[0], projected[1], lengths, places);
+  }
+  return PrepareProjected(states, key_ ? key_->Forward(states) : states, value_ ? value_->Forward(read) : read, lengths, places);
 }
 
 bool Attention::Draws(const Context& context) const { return context.training && (spec_.dropout > 0 || Hard(spec_)); }
 
 bool Attention::Reinforces(const Context& context) const { return context.training && Reinforce(spec_); }
 
-// p = S sigmoid(v^T tanh(W q)), (B, Hq, Tq), S the number of keys (Luong et al. 2015, eq. 9).
-Tensor Attention::Centers(const Tensor& projected, const AttentionMemory& memory) const {
+// p = S sigmoid(v^T tanh(W q)), (B, Hq, Tq), S the number of keys (Luong et al. 2015, eq. 9), of a causal query those up to itself.
+Tensor Attention::Centers(const Tensor& projected, const AttentionMemory& memory, int64_t first) const {
   const Tensor share = at::sigmoid(at::tanh(projected).matmul(center_vector_.t())).transpose(1, 2);
-  if (!memory.lengths.defined()) return share * static_cast<double>(memory.keys());
-  const Tensor lengths = memory.rows.defined() ? memory.lengths.index_select(0, memory.rows) : memory.lengths;
-  return share * lengths.to(share.scalar_type()).view({-1, 1, 1});
+  Tensor keys = at::full({1, 1, 1}, static_cast<double>(memory.keys()), share.options());
+  if (memory.lengths.defined()) {
+    const Tensor lengths = memory.rows.defined() ? memory.lengths.index_select(0, memory.rows) : memory.lengths;
+    keys = lengths.to(share.scalar_type()).view({-1, 1, 1});
+  }
+  if (spec_.causal) keys = keys.minimum(at::arange(first + 1, first + 1 + projected.size(1), share.options()));
+  return share * keys;
 }
 
 Attention::Result Attention::Attend(const Call& call, const AttentionMemory& memory, const AttentionState& state, const Context& context,
-                                    const Tensor& keys_of_draws, int64_t position, std::optional<ops::StepAttention>* steps) const {
+                                    const Tensor& keys_of_draws, const AttentionPass& pass,
+                                    std::optional<ops::StepAttention>* steps) const {
   const auto of_rows = [&](const Tensor& t) { return memory.rows.defined() && t.defined() ? t.index_select(0, memory.rows) : t; };
+  const auto of_queries = [&](const Tensor& t) {
+    const Tensor split = Heads(t, spec_.heads);
+    return pass.places ? pass.places->Turn(split) : split;
+  };
   const int64_t batch = call.query.size(0), queries = call.query.size(1), keys = memory.keys();
+  const auto read = [&](const Tensor& heads) {  // (B, Hq, Tq, Dv) -> (B, Tq, context size)
+    const Tensor joined = heads.transpose(1, 2).reshape({batch, queries, -1});
+    return output_ ? output_->Forward(joined) : joined;
+  };
   ops::AttentionArgs args;
   args.score = layer_.score;
   args.key_lengths = of_rows(memory.lengths);
@@ -208,7 +271,7 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
   args.is_causal = spec_.causal;
   std::visit([&](const auto& support) { Restrict(support, args); }, spec_.support);
   if (spec_.global_keys > 0) args.global_keys = at::arange(keys, memory.value.options().dtype(at::kLong)).lt(spec_.global_keys);
-  if (center_) args.centers = Centers(call.center, memory);
+  if (center_) args.centers = Centers(call.center, memory, pass.first);
   if (spec_.score == Score::scaled_dot) args.scale = spec_.scale;
   args.normaliser = Name(spec_.normaliser);
   const OperatorReadout readout = ReadoutOf(spec_, context.training);
@@ -217,7 +280,7 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
   args.return_sample = Reinforces(context);
   if (context.training) args.dropout_p = spec_.dropout;
   if (keys_of_draws.defined()) args.seed = keys_of_draws;
-  args.need_weights = context.maps != search::Maps::none || spec_.coverage || Reinforces(context);
+  args.need_weights = pass.Records(context) || spec_.coverage || Reinforces(context);
 
   ops::PreparedKey key = memory.key;
   Tensor value = memory.value;
@@ -235,46 +298,62 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
       args.attn_bias = (coverage * coverage_.unsqueeze(1)).unsqueeze(2);
     }
   }
+  if (pass.places) pass.places->Add(args, spec_.heads);
   ops::AttentionResult result;
   if (steps && !*steps && !given_ && ops::StepAttention::Serves(key, value, args)) steps->emplace(key, value, args);
   if (steps && *steps && (*steps)->Reads(key, value)) {
-    result.output = (**steps)(Heads(call.query, spec_.heads), position);
-    return {result.output.transpose(1, 2).reshape({batch, queries, context_size_}), {}, {}};
+    result.output = (**steps)(of_queries(call.query), pass.first);
+    return {read(result.output), {}, {}};
   }
-  if (position) args.query_offset = ops::Number(position);
+  if (pass.first) args.query_offset = ops::Number(pass.first);
   if (given_) {
-    args.scores = given_->Scores(call.query, of_rows(memory.of_keys), keys).to(value.scalar_type());
+    args.scores = given_->Scores(call.query, OfRows(memory.of_keys, memory.rows), keys).to(value.scalar_type());
     result = ops::attention(Tensor(), Tensor(), value, args);
   } else {
-    result = ops::attention(Heads(call.query, spec_.heads), key, value, args);
+    result = ops::attention(of_queries(call.query), key, value, args);
   }
-  return {result.output.transpose(1, 2).reshape({batch, queries, context_size_}), result.weights, result.sample_logp};
+  return {read(result.output), result.weights, result.sample_logp};
 }
 
 // (B, heads, Tq, Tk), one head when only the sum is asked for.
-Tensor Attention::Recorded(const Tensor& weights, const Context& context) const {
-  return context.maps == search::Maps::summed && weights.size(1) > 1 ? weights.mean(1, /*keepdim=*/true) : weights;
+Tensor Attention::Recorded(const Tensor& weights, const Context& context, const AttentionPass& pass) const {
+  if (context.maps != search::Maps::summed || weights.size(1) == 1) return weights;
+  return pass.head >= 0 ? weights.narrow(1, pass.head, 1) : weights.mean(1, /*keepdim=*/true);
 }
 
-Tensor Attention::Forward(const Tensor& query, const AttentionMemory& memory, Context& context, int64_t first) const {
+Tensor Attention::ForwardProjected(const Call& call, const AttentionMemory& memory, Context& context, const AttentionPass& pass) const {
+  const Tensor keys = Draws(context) ? context.RowKeys(path() + ":weights") : Tensor();
+  const Result result = Attend(call, memory, {}, context, keys, pass);
+  if (pass.Records(context))
+    context.recorded.push_back({path(), Recorded(result.weights, context, pass), pass.kind, pass.aligns, pass.head});
+  if (Reinforces(context)) context.choices.push_back({result.log_prob, Entropy(result.weights), Reinforce(spec_)->entropy, pass.kind});
+  return result.context;
+}
+
+Tensor Attention::Forward(const Tensor& query, const AttentionMemory& memory, Context& context, const AttentionPass& pass) const {
   if (spec_.coverage) {  // each step reads what those before it attended to
     AttentionState state;
-    Loop loop(*this, memory, state, context);
+    Loop loop(*this, memory, state, context, pass);
     std::vector<Tensor> steps;
-    for (const Tensor& q : query.unbind(1)) steps.push_back(loop.Step(q, first++));
+    int64_t position = 0;
+    for (const Tensor& q : query.unbind(1)) steps.push_back(loop.Step(q, position++));
     loop.Finish();
     return at::stack(steps, 1);
   }
   const Call call = {query_ ? query_->Forward(query) : query, center_ ? center_->Forward(query) : Tensor()};
-  const Tensor keys = Draws(context) ? context.RowKeys(path() + ":weights") : Tensor();
-  const Result result = Attend(call, memory, {}, context, keys, first);
-  if (context.maps != search::Maps::none) context.recorded.push_back({path(), Recorded(result.weights, context)});
-  if (Reinforces(context)) context.choices.push_back({result.log_prob, Entropy(result.weights), Reinforce(spec_)->entropy});
-  return result.context;
+  return ForwardProjected(call, memory, context, pass);
 }
 
-Attention::Loop::Loop(const Attention& layer, const AttentionMemory& memory, AttentionState& state, Context& context, MapKind kind)
-    : layer_(layer), memory_(memory), state_(state), context_(context), kind_(kind) {
+Tensor Attention::ForwardSelf(const Tensor& x, const Tensor& lengths, Context& context, const AttentionPass& pass) const {
+  if (spec_.coverage || !query_ || !key_ || !value_) return Forward(x, Prepare(x, lengths, {}, pass.places), context, pass);
+  const auto projected = Project(x, {query_.get(), key_.get(), value_.get()});
+  const AttentionMemory memory = PrepareProjected(x, projected[1], projected[2], lengths, pass.places);
+  return ForwardProjected({projected[0], center_ ? center_->Forward(x) : Tensor()}, memory, context, pass);
+}
+
+Attention::Loop::Loop(const Attention& layer, const AttentionMemory& memory, AttentionState& state, Context& context,
+                      const AttentionPass& pass)
+    : layer_(layer), memory_(memory), state_(state), context_(context), pass_(pass) {
   if (layer.query_) query_.emplace(layer.query_->weight(), layer.query_->bias());
   if (layer.center_) center_.emplace(layer.center_->weight(), layer.center_->bias());
   if (layer.Draws(context)) keys_of_draws_ = context.RowKeys(layer.path() + ":weights");
@@ -283,9 +362,11 @@ Attention::Loop::Loop(const Attention& layer, const AttentionMemory& memory, Att
 Tensor Attention::Loop::Step(const Tensor& query, int64_t position) {
   const auto projected = [&](const std::optional<ops::StepLinear>& linear) { return (linear ? (*linear)(query) : query).unsqueeze(1); };
   const Call call = {projected(query_), center_ ? projected(center_) : Tensor()};
+  AttentionPass now = pass_;
+  now.first += position;
   const Result result =
-      layer_.Attend(call, memory_, state_, context_, keys_of_draws_, position, kind_ == MapKind::cross ? &steps_ : nullptr);
-  if (context_.maps != search::Maps::none) maps_.push_back(layer_.Recorded(result.weights, context_));
+      layer_.Attend(call, memory_, state_, context_, keys_of_draws_, now, now.kind == MapKind::cross ? &steps_ : nullptr);
+  if (now.Records(context_)) maps_.push_back(layer_.Recorded(result.weights, context_, now));
   if (layer_.spec_.coverage) {
     const Tensor weights = result.weights.squeeze(2);
     if (state_.coverage.defined()) {  // keys that no row has any more stay as they are
@@ -306,7 +387,7 @@ void Attention::Loop::Skip(const Tensor& query) {
   const auto options = query.options().requires_grad(false);
   const int64_t rows = query.size(0);
   const int64_t heads = layer_.spec_.heads;
-  if (context_.maps != search::Maps::none)
+  if (pass_.Records(context_))
     maps_.push_back(at::zeros({rows, context_.maps == search::Maps::summed ? 1 : heads, 1, 0}, options));
   if (!layer_.Reinforces(context_)) return;
   log_probs_.push_back(at::zeros({rows, heads, 1}, options));
@@ -317,18 +398,18 @@ void Attention::Loop::Finish(const Tensor& order) {
   if (!maps_.empty()) {
     int64_t keys = 0;
     for (const Tensor& map : maps_) keys = std::max(keys, map.size(3));
-    if (kind_ != MapKind::cross) keys = std::max(keys, static_cast<int64_t>(maps_.size()));  // as many columns as rows
+    if (pass_.kind != MapKind::cross) keys = std::max(keys, static_cast<int64_t>(maps_.size()));  // as many columns as rows
     for (Tensor& map : maps_) map = Fit(map, keys);
     Tensor map = at::cat(maps_, 2);
     if (order.defined()) {
       const std::vector<int64_t> full(map.sizes().begin(), map.sizes().end());
       map = map.gather(2, order.view({order.size(0), 1, -1, 1}).expand(full)).gather(3, order.view({order.size(0), 1, 1, -1}).expand(full));
     }
-    context_.recorded.push_back({layer_.path(), map, kind_});
+    context_.recorded.push_back({layer_.path(), map, pass_.kind, pass_.aligns, pass_.head});
     maps_.clear();
   }
   if (!log_probs_.empty()) {
-    context_.choices.push_back({at::cat(log_probs_, 2), at::cat(entropies_, 2), Reinforce(layer_.spec_)->entropy, kind_});
+    context_.choices.push_back({at::cat(log_probs_, 2), at::cat(entropies_, 2), Reinforce(layer_.spec_)->entropy, pass_.kind});
     log_probs_.clear();
     entropies_.clear();
   }

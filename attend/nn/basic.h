@@ -19,10 +19,10 @@ class Linear : public Module {
   at::Tensor weight_, bias_;
 };
 
-// One vector for each id of a vocabulary; ids (...) int64 -> (..., size), scaled by size^(1/4). The padding id's row takes no gradient.
+// One vector for each id of a vocabulary; ids (...) int64 -> (..., size), scaled by size^power. The padding id's row takes no gradient.
 class Embedding : public Module {
  public:
-  Embedding(int64_t vocabulary, int64_t size, int64_t padding);
+  Embedding(int64_t vocabulary, int64_t size, int64_t padding, double power = 0.25);
   at::Tensor Forward(const at::Tensor& ids) const;
   void Tie(const Embedding& other);                     // reads the other's vectors from now on and has no parameter of its own
   const at::Tensor& weight() const { return weight_; }  // (vocabulary, size)
@@ -30,6 +30,7 @@ class Embedding : public Module {
  private:
   at::Tensor weight_;
   int64_t padding_;
+  double scale_;
 };
 
 // Layer normalisation over the last dimension (Ba et al. 2016).

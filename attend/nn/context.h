@@ -22,6 +22,8 @@ struct RecordedMap {
   std::string path;
   at::Tensor weights;
   MapKind kind = MapKind::cross;
+  bool aligns = true;  // where it is over the source: does it tell what a token translates?
+  int64_t head = -1;   // and which of its heads does; -1: the mean of all
 };
 
 // What a hard readout chose, to be trained by REINFORCE: log-probability of the choice and entropy of the weights, (B, heads, Tq), both in

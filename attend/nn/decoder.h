@@ -18,11 +18,16 @@ class DecoderRows {
   virtual at::Tensor Step(const at::Tensor& tokens, Context& context) = 0;
 };
 
-// Produces a sequence from a memory.
+// What a decoder carries from one piece of a text to the next, a row a text: empty at a text's beginning, and always where it is attention
+// alone that looks back.
+using Carried = std::vector<at::Tensor>;
+
+// Produces a sequence from a memory, or, made for memories of size 0, from nothing: a language model.
 class SequenceDecoder : public Module {
  public:
-  // Teacher forcing: inputs (B, T) int64, the target shifted behind the start symbol -> (B, T, output size).
-  virtual at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context) const = 0;
+  // Teacher forcing: inputs (B, T) int64, the target shifted behind the start symbol -> (B, T, output size). carried: goes on from there,
+  // and leaves what the next piece goes on from, detached; of decoders without a memory.
+  virtual at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context, Carried* carried = nullptr) const = 0;
   virtual std::unique_ptr<DecoderRows> Start(const Memory& memory, Context& context) const = 0;
   virtual int64_t output_size() const = 0;
   virtual const Embedding& embedding() const = 0;  // for tying

@@ -9,6 +9,8 @@ struct Memory {
   at::Tensor states;   // (B, S, size)
   at::Tensor lengths;  // (B) int64
   at::Tensor summary;  // (B, size): the whole source in one vector, e.g. a recurrent encoder's last states
+
+  int64_t rows() const { return lengths.size(0); }
 };
 
 // Reads a padded batch of sequences.

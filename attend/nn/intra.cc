@@ -21,7 +21,7 @@ void PastAttention::Remember(RecurrentState& state, const at::Tensor& key, const
 }
 
 PastAttention::Loop::Loop(const PastAttention& layer, Context& context, MapKind kind)
-    : layer_(layer), loop_(*layer.attention_, past_, attention_, context, kind) {}
+    : layer_(layer), loop_(*layer.attention_, past_, attention_, context, {0, nullptr, kind}) {}
 
 at::Tensor PastAttention::Loop::Read(const at::Tensor& query, int64_t position, RecurrentState& state) {
   past_ = state.past;

@@ -6,13 +6,40 @@
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 
-#include <algorithm>
 #include <optional>
 #include <unordered_map>
+
+#include "attend/nn/attention_cache.h"
+#include "attend/nn/sentence_memory.h"
 
 namespace attend::nn {
 
 using at::Tensor;
+
+namespace {
+
+// What of a state does not grow with the text: the past that cells attend over begins anew in each piece.
+std::vector<Tensor*> Fixed(DecoderState& state) {
+  std::vector<Tensor*> out;
+  for (RecurrentState& layer : state.layers)
+    for (Tensor* t : {&layer.h, &layer.c})
+      if (t->defined()) out.push_back(t);
+  if (state.feed.defined()) out.push_back(&state.feed);
+  return out;
+}
+
+void Resume(const Carried& carried, DecoderState& state) {
+  if (carried.empty()) return;
+  const auto parts = Fixed(state);
+  for (size_t i = 0; i < parts.size(); i++) *parts[i] = carried.at(i);
+}
+
+void Leave(DecoderState& state, Carried& carried) {
+  carried.clear();
+  for (const Tensor* part : Fixed(state)) carried.push_back(part->detach());
+}
+
+}  // namespace
 
 RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options, int64_t memory_size, int64_t vocabulary, int64_t padding)
     : options_(options) {
@@ -22,18 +49,35 @@ RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options, int64
   FusionSizes sizes{options.embedding, options.size, 0, options.cell, options.layer_norm};
   // A fusion without attention is made with context size 0; whether it attends does not depend on sizes.
   if (options.fusion != spec::Fusion::none) {
-    attention_ = register_module("attention", std::make_shared<Attention>(options.attention, QuerySize(options.fusion, sizes), memory_size,
+    spec::AttentionSpec attention = options.attention;
+    if (memory_size == 0) attention.causal = true;
+    attention_ = register_module("attention", std::make_shared<Attention>(attention, QuerySize(options.fusion, sizes),
+                                                                          memory_size ? memory_size : options.size,
                                                                           options.attention_size ? options.attention_size : options.size));
     sizes.context = attention_->context_size();
   }
   fusion_ = MakeFusion(options.fusion, sizes);
   register_module("fusion", fusion_);
+  if (memory_size == 0) return;
   const int64_t parts = options.layers * (ops::HasMemory(options.cell) ? 2 : 1);
   bridge_ = register_module("bridge", std::make_shared<Linear>(memory_size, parts * options.size));
 }
 
+// Over its own states, step t finds those of the steps before it.
+AttentionPass RecurrentDecoder::Pass() const { return over_past() ? AttentionPass{-1, nullptr, MapKind::output} : AttentionPass(); }
+
+AttentionMemory RecurrentDecoder::NoPast(int64_t rows) const {
+  return attention_->Prepare(at::zeros({rows, 0, options_.size}, embedding_->weight().options().requires_grad(false)), {});
+}
+
 DecoderState RecurrentDecoder::Initial(const Memory& memory) const {
-  const int64_t rows = memory.summary.size(0);
+  const int64_t rows = memory.rows();
+  if (!bridge_) {
+    DecoderState state;
+    for (size_t i = 0; i < cells_->depth(); i++) state.layers.emplace_back(cells_->first().Zero(rows));
+    if (fusion_->feeds()) state.feed = at::zeros({rows, fusion_->output_size()}, state.layers[0].h.options());
+    return state;
+  }
   const Tensor start = at::tanh(bridge_->Forward(memory.summary));
   DecoderState state;
   const auto parts = start.chunk(start.size(1) / options_.size, 1);
@@ -47,17 +91,18 @@ DecoderState RecurrentDecoder::Initial(const Memory& memory) const {
   return state;
 }
 
-Tensor RecurrentDecoder::Forward(const Memory& memory, const Tensor& inputs, Context& context) const {
+Tensor RecurrentDecoder::Forward(const Memory& memory, const Tensor& inputs, Context& context, Carried* carried) const {
   const Tensor y = Dropout(embedding_->Forward(inputs), options_.embedding_dropout, *embedding_, "values", context);  // (B, T, E)
   const Tensor steps = y.transpose(0, 1).contiguous();                                                                // (T, B, E)
   const Tensor gates = cells_->first().Inputs(steps);                                                                 // (T, B, G size)
   DecoderState state = Initial(memory);
+  if (carried) Resume(*carried, state);
   AttentionMemory keys;
-  if (attention_) keys = attention_->Prepare(memory.states, memory.lengths);
+  if (attention_) keys = over_past() ? NoPast(memory.rows()) : attention_->Prepare(memory.states, memory.lengths);
   Frame frame;
   if (fusion_->stepwise()) {
     std::optional<Attention::Loop> attention;
-    if (attention_) attention.emplace(*attention_, keys, state.attention, context);
+    if (attention_) attention.emplace(*attention_, keys, state.attention, context, Pass());
     const auto walk = fusion_->Start(*cells_, attention ? &*attention : nullptr, context);
     std::vector<Tensor> s, c;
     const auto gates_of = gates.unbind(0), y_of = steps.unbind(0);
@@ -65,52 +110,62 @@ Tensor RecurrentDecoder::Forward(const Memory& memory, const Tensor& inputs, Con
       const Frame one = walk->Step({gates_of[t], y_of[t], static_cast<int64_t>(t)}, state);
       s.push_back(one.s);
       c.push_back(one.c);
+      if (over_past()) keys.Append(attention_->Prepare(one.s.unsqueeze(1), {}));
     }
     frame = {at::stack(s, 1), at::stack(c, 1)};
     walk->Finish();
   } else {
     frame.s = cells_->Run(steps, gates, state, context).transpose(0, 1).contiguous();
-    if (attention_) frame.c = attention_->Forward(frame.s, keys, context);
+    if (over_past())
+      frame.c = attention_->Forward(frame.s, attention_->Prepare(frame.s, {}), context, Pass());
+    else if (attention_)
+      frame.c = attention_->Forward(frame.s, keys, context, Pass());
   }
+  if (carried) Leave(state, *carried);
   return Dropout(fusion_->Output(frame, y), options_.dropout, *fusion_, "output", context);
 }
 
 // Decoding keeps one copy of the memory per sentence, however many rows the sentence has.
 class RecurrentDecoder::Rows : public DecoderRows {
  public:
-  Rows(const RecurrentDecoder& decoder, const Memory& memory, Context& context) : decoder_(decoder), state_(decoder.Initial(memory)) {
-    if (decoder.attention_) keys_ = decoder.attention_->Prepare(memory.states, memory.lengths);
-    sentence_.resize(static_cast<size_t>(memory.summary.size(0)));
-    for (size_t i = 0; i < sentence_.size(); i++) sentence_[i] = static_cast<int64_t>(i);
-  }
+  Rows(const RecurrentDecoder& decoder, const Memory& memory)
+      : decoder_(decoder), state_(decoder.Initial(memory)), source_(Prepared(memory), memory.rows()), past_rows_(memory.rows()) {}
 
   void Select(std::span<const int32_t> parents) override {
-    bool same = parents.size() == sentence_.size();
-    for (size_t i = 0; same && i < parents.size(); i++) same = parents[i] == static_cast<int32_t>(i);
-    if (same) return;
-    std::vector<int64_t> wide(parents.begin(), parents.end());
-    std::vector<int64_t> sentence(wide.size());
-    for (size_t i = 0; i < wide.size(); i++) sentence[i] = sentence_[static_cast<size_t>(wide[i])];
-    sentence_ = std::move(sentence);
-    const Tensor index = Index(wide);
+    if (!source_.Select(parents)) return;
+    const Tensor index = Index({parents.begin(), parents.end()});
     state_.ForEach([&](Tensor& t) { t = t.index_select(0, index); });
+    if (decoder_.over_past()) past_rows_.Select(index);
   }
 
   Tensor Step(const Tensor& tokens, Context& context) override {
     const Tensor y = decoder_.embedding_->Forward(tokens);
     const Tensor gates = Gates(tokens, y);
     std::optional<Attention::Loop> attention;
-    if (decoder_.attention_) {
-      Gather();
-      attention.emplace(*decoder_.attention_, gathered_, state_.attention, context);
+    AttentionMemory past;
+    if (decoder_.over_past()) {
+      past = position_ == 0 ? decoder_.NoPast(tokens.size(0)) : past_.Read(past_rows_.table());
+      attention.emplace(*decoder_.attention_, past, state_.attention, context, decoder_.Pass());
+    } else if (decoder_.attention_) {
+      attention.emplace(*decoder_.attention_, source_.Gather()[0], state_.attention, context, decoder_.Pass());
     }
     const auto walk = decoder_.fusion_->Start(*decoder_.cells_, attention ? &*attention : nullptr, context);
-    const Frame frame = walk->Step({gates, y, position_++}, state_);
+    const Frame frame = walk->Step({gates, y, position_}, state_);
     walk->Finish();
+    if (decoder_.over_past()) {
+      past_.Put(decoder_.attention_->Prepare(frame.s.unsqueeze(1), {}), position_);
+      past_rows_.Advance();
+    }
+    position_++;
     return decoder_.fusion_->Output(frame, y);
   }
 
  private:
+  std::vector<AttentionMemory> Prepared(const Memory& memory) const {
+    if (!decoder_.attention_ || decoder_.over_past()) return {};
+    return {decoder_.attention_->Prepare(memory.states, memory.lengths)};
+  }
+
   // The input's part of the first cell's gates, which depends on the token alone: computed once a batch for each, since texts repeat
   // their words and beams yet more so. tokens (rows), embedded (rows, E) -> (rows, G size).
   Tensor Gates(const Tensor& tokens, const Tensor& embedded) {
@@ -137,40 +192,18 @@ class RecurrentDecoder::Rows : public DecoderRows {
 
   Tensor Index(const std::vector<int64_t>& values) const { return at::tensor(values, at::kLong).to(state_.layers[0].h.device()); }
 
-  // The memory of the sentences that still have rows, copied anew only when one is done, and the place in it of each row.
-  void Gather() {
-    if (gathered_for_ == sentence_) return;
-    gathered_for_ = sentence_;
-    std::vector<int64_t> left = sentence_;
-    std::sort(left.begin(), left.end());
-    left.erase(std::unique(left.begin(), left.end()), left.end());
-    if (static_cast<int64_t>(left.size()) == keys_.value.size(0)) {
-      gathered_ = keys_;
-    } else if (left != left_) {
-      const Tensor index = Index(left);
-      // Keys beyond the longest remaining sentence are cut off.
-      gathered_ = keys_.Select(index, std::max<int64_t>(1, keys_.lengths.index_select(0, index).max().item<int64_t>()));
-    }
-    left_ = left;
-    gathered_.rows = Tensor();
-    if (sentence_ == left) return;
-    std::vector<int64_t> places;
-    for (int64_t sentence : sentence_) places.push_back(std::lower_bound(left.begin(), left.end(), sentence) - left.begin());
-    gathered_.rows = Index(places);
-  }
-
   const RecurrentDecoder& decoder_;
   DecoderState state_;
-  AttentionMemory keys_, gathered_;
-  std::vector<int64_t> sentence_, gathered_for_;  // the memory's row of each row
-  std::vector<int64_t> left_;                     // the memory's rows that gathered_ holds
+  SentenceMemory source_;
+  AttentionCache past_;  // of the states so far, where attention is over them
+  CacheRows past_rows_;
   std::unordered_map<int64_t, int64_t> place_of_token_;
   Tensor gates_;  // (at least the tokens so far, G size)
   int64_t position_ = 0;
 };
 
-std::unique_ptr<DecoderRows> RecurrentDecoder::Start(const Memory& memory, Context& context) const {
-  return std::make_unique<Rows>(*this, memory, context);
+std::unique_ptr<DecoderRows> RecurrentDecoder::Start(const Memory& memory, Context&) const {
+  return std::make_unique<Rows>(*this, memory);
 }
 
 }  // namespace attend::nn

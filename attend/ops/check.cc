@@ -211,7 +211,6 @@ Shape Check(const Call& c) {
   s.score = ChooseScore(c.score);
   s.normaliser = Choose<spec::Normaliser>("normaliser ", c.normaliser);
   s.readout = Choose<OperatorReadout>("readout ", c.readout);
-  ATTEND_EXPECT(!c.alibi_slopes.defined(), kPart, "positions given by attn_bias; found alibi_slopes");
   ATTEND_EXPECT(!c.return_lse || s.normaliser == spec::Normaliser::softmax, kPart, "no return_lse with normaliser ", c.normaliser,
                 " (only softmax has one); found it");
   CheckReadout(c, s);
@@ -237,6 +236,11 @@ Shape Check(const Call& c) {
     ATTEND_EXPECT(at::isFloatingType(c.attn_bias.scalar_type()), kPart, "attn_bias of floats (booleans are attn_mask); found ",
                   c.attn_bias.scalar_type());
     CheckBroadcast("attn_bias", c.attn_bias, s, c.value.device());
+  }
+  if (c.alibi_slopes.defined()) {
+    ATTEND_EXPECT(at::isFloatingType(c.alibi_slopes.scalar_type()) && c.alibi_slopes.dim() == 1 && c.alibi_slopes.sym_size(0) == s.heads, kPart,
+                  "alibi_slopes (", s.heads, ") of floats, one a query head; found ", c.alibi_slopes.sym_sizes(), " of ",
+                  c.alibi_slopes.scalar_type());
   }
   CheckSupport(c, s);
   ATTEND_EXPECT(c.dropout_p >= 0 && c.dropout_p <= 1, kPart, "dropout_p from 0 to 1; found ", c.dropout_p);

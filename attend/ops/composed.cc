@@ -89,13 +89,17 @@ struct Problem {
     return args;
   }
 
+  bool Biased() const { return call.attn_bias.defined() || call.alibi_slopes.defined(); }
+
   // (B, Hq, Tq, Tk), -inf where invisible.
   Tensor Scores() const {
     Tensor s = shape.score ? Whole(ScoreForward(*shape.score, score)) : call.scores.to(shape.compute);
     if (call.attn_bias.defined()) s = s + call.attn_bias.to(shape.compute);
+    if (call.alibi_slopes.defined())
+      s = s - call.alibi_slopes.to(shape.compute).view({-1, 1, 1}) * Distances(call, queries, keys, shape.compute);
     if (invisible.defined()) {
       const double hidden = -std::numeric_limits<double>::infinity();
-      s = shape.score || call.attn_bias.defined() ? s.masked_fill_(invisible, hidden) : s.masked_fill(invisible, hidden);
+      s = shape.score || Biased() ? s.masked_fill_(invisible, hidden) : s.masked_fill(invisible, hidden);
     }
     return s;
   }
@@ -140,7 +144,7 @@ Tensor Sum(Problem& p, const Tensor& read) {
 }
 
 Normalised Normalise(const Problem& p, bool lse) {
-  const bool hidden = p.invisible.defined() || p.call.attn_bias.defined() || !p.shape.score;
+  const bool hidden = p.invisible.defined() || p.Biased() || !p.shape.score;
   switch (p.shape.normaliser) {
 #define ATTEND_NORMALISER(name, ...) \
   case spec::Normaliser::name:       \
@@ -246,7 +250,7 @@ Gradients Backward(const BackwardCall& b) {
   const Call& c = b.call;
   const auto needs = [&](Gradient g) { return b.needs[g] && Differentiable(c, g).defined(); };
   const bool of_score = p.shape.score && (needs(kQuery) || needs(kKey) || needs(kParam));
-  const bool any = of_score || needs(kScores) || needs(kBias) || needs(kCenters);
+  const bool any = of_score || needs(kScores) || needs(kBias) || needs(kSlopes) || needs(kCenters);
   const InnerGradients inner = BackwardToScores(p, b, any, needs(kValue));
   Gradients out;
   for (Tensor& g : out) g = None(c);
@@ -262,6 +266,8 @@ Gradients Backward(const BackwardCall& b) {
   if (needs(kCenters)) out[kCenters] = inner.centers.defined() ? inner.centers.to(c.centers.scalar_type()) : zeros(c.centers);
   if (needs(kScores)) out[kScores] = grad.to(p.shape.dtype);
   if (needs(kBias)) out[kBias] = grad.sum_to_size(c.attn_bias.sizes()).to(c.attn_bias.scalar_type()).contiguous();
+  if (needs(kSlopes))
+    out[kSlopes] = (grad * Distances(c, p.queries, p.keys, grad.scalar_type())).sum(at::IntArrayRef{0, 2, 3}).neg().to(c.alibi_slopes.scalar_type());
   if (!of_score) return out;
   const ScoreGradients g = ScoresBackward(p, p.Folded(grad), {needs(kQuery), needs(kKey), needs(kParam)});
   if (needs(kQuery)) out[kQuery] = p.Whole(g.query).to(p.shape.dtype);

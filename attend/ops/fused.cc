@@ -16,6 +16,7 @@
 #include "attend/ops/memory.h"
 #include "attend/ops/packed.h"
 #include "attend/ops/philox.h"
+#include "attend/ops/visibility.h"
 
 namespace attend::ops {
 namespace {
@@ -67,7 +68,7 @@ struct Translated {
   fused::Problem problem;
   Shape shape;
   int64_t batch, heads, kv_heads, queries, keys, sequences;
-  Tensor query, key, prepared, value, scores, param, mask, bias, global, centers, rows;
+  Tensor query, key, prepared, value, scores, param, mask, bias, slopes, global, centers, rows;
 
   explicit Translated(const Call& c)
       : shape(Check(c)),
@@ -117,6 +118,10 @@ struct Translated {
     fused::Problem& p = problem;
     if (c.attn_mask.defined()) p.mask = PairsOf<bool>(mask = c.attn_mask, shape);
     if (c.attn_bias.defined()) p.bias = PairsOf<float>(bias = c.attn_bias.to(at::kFloat), shape);
+    if (c.alibi_slopes.defined()) {
+      slopes = c.alibi_slopes.to(at::kFloat).contiguous();
+      p.slopes = slopes.const_data_ptr<float>();
+    }
     if (c.global_keys.defined() && (c.window_left || c.window_right || c.block_size)) {
       global = c.global_keys.contiguous();
       p.global_keys = global.const_data_ptr<bool>();
@@ -200,9 +205,9 @@ std::string NotFused(const Call& c, const Shape& s) {
   } else if (!fused::Find(fused::kReadouts, c.readout)) {
     without("readout " + c.readout);
   } else {
-    for (const Tensor* t : {&c.param, &c.attn_bias, &c.centers})
+    for (const Tensor* t : {&c.param, &c.attn_bias, &c.alibi_slopes, &c.centers})
       if (t->defined() && t->scalar_type() == at::kDouble) {
-        without("a param, attn_bias or centers of double beside ");
+        without("a param, attn_bias, alibi_slopes or centers of double beside ");
         out << s.dtype;
         break;
       }
@@ -250,8 +255,17 @@ Outputs FusedForward(const Call& call) {
 
 Gradients FusedBackward(const BackwardCall& b) {
   const Call& c = b.call;
-  const Translated t(c);
   const auto needs = [&](Gradient g) { return b.needs[g] && Differentiable(c, g).defined(); };
+  if (needs(kSlopes) && c.cu_seqlens_q.defined()) {  // a sum over pairs, of which packed sequences have no array here
+    BackwardCall others = b, slopes = b;
+    others.needs[kSlopes] = false;
+    slopes.needs.fill(false);
+    slopes.needs[kSlopes] = true;
+    Gradients out = FusedBackward(others);
+    out[kSlopes] = PackedBackward(slopes, FusedBackward)[kSlopes];
+    return out;
+  }
+  const Translated t(c);
   const auto exact = c.value.options().dtype(at::kFloat);
   Gradients out;
   for (Tensor& g : out) g = None(c);
@@ -282,7 +296,7 @@ Gradients FusedBackward(const BackwardCall& b) {
     param = at::zeros({t.sequences, t.heads, width}, exact);
     g.param = param.mutable_data_ptr<float>();
   }
-  if (needs(kScores) || needs(kBias)) {
+  if (needs(kScores) || needs(kBias) || needs(kSlopes)) {
     pairs = Zeros({t.batch, t.heads, t.queries, t.keys}, exact);
     g.scores = pairs.mutable_data_ptr<float>();
     g.scores_batch = pairs.stride(0);
@@ -303,6 +317,9 @@ Gradients FusedBackward(const BackwardCall& b) {
   }
   if (needs(kScores)) out[kScores] = pairs.to(c.scores.scalar_type());
   if (needs(kBias)) out[kBias] = pairs.sum_to_size(c.attn_bias.sizes()).to(c.attn_bias.scalar_type()).contiguous();
+  if (needs(kSlopes))
+    out[kSlopes] =
+        (pairs * Distances(c, t.queries, t.keys, at::kFloat)).sum(at::IntArrayRef{0, 2, 3}).neg().to(c.alibi_slopes.scalar_type());
   if (needs(kCenters)) out[kCenters] = centers.to(c.centers.scalar_type());
   return out;
 }

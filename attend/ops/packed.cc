@@ -94,13 +94,16 @@ Gradients PackedBackward(const BackwardCall& b, Gradients (*one)(const BackwardC
     if (b.grad_lse.defined()) part.grad_lse = b.grad_lse.narrow(2, s.query, s.queries);
     if (b.grad_sample_logp.defined()) part.grad_sample_logp = b.grad_sample_logp.narrow(2, s.query, s.queries);
     if (b.sample.defined()) part.sample = b.sample.narrow(2, s.query, s.queries);
-    part.output = part.weights = part.lse = Tensor();
+    part.weights = Tensor();
+    for (Tensor* saved : {&part.output, &part.lse})
+      if (saved->defined() && saved->numel() > 0) *saved = saved->narrow(2, s.query, s.queries);
     const Gradients found = one(part);
     for (Gradient g : {kQuery, kCenters})
       if (b.needs[g]) out[g].narrow(2, s.query, s.queries).copy_(found[g]);
     for (Gradient g : {kKey, kValue})
       if (b.needs[g]) out[g].narrow(2, s.key, s.keys).copy_(found[g]);
-    if (b.needs[kParam] && b.call.param.defined()) out[kParam].add_(found[kParam]);
+    for (Gradient g : {kParam, kSlopes})
+      if (b.needs[g] && Differentiable(b.call, g).defined()) out[g].add_(found[g]);
   }
   return out;
 }

@@ -61,6 +61,11 @@ at::Tensor Invisible(const Call& c, int64_t queries, int64_t keys) {
   return visible.defined() ? visible.logical_not() : visible;
 }
 
+at::Tensor Distances(const Call& c, int64_t queries, int64_t keys, at::ScalarType type) {
+  Positions at(c, queries, keys);
+  return (at.Key() - at.Query()).abs().to(type);
+}
+
 at::Tensor WeightFactors(const Call& c, int64_t queries, int64_t keys, at::ScalarType type) {
   Positions at(c, queries, keys);
   at::Tensor out;

@@ -22,6 +22,9 @@ class Positions {
 // The keys that a query cannot see: bool, broadcasts to (B, Hq, Tq, Tk), True = invisible; undefined when everything is visible.
 at::Tensor Invisible(const Call& call, int64_t queries, int64_t keys);
 
+// |i - j| of positions, broadcasts to (B, Hq, Tq, Tk).
+at::Tensor Distances(const Call& call, int64_t queries, int64_t keys, at::ScalarType type);
+
 // What the weights are multiplied by after the normaliser, broadcasts to (B, Hq, Tq, Tk); undefined where by nothing.
 at::Tensor WeightFactors(const Call& call, int64_t queries, int64_t keys, at::ScalarType type);
 // The gradient of the centres that the factors depend on, (B, Hq, Tq).

@@ -27,18 +27,20 @@ SourceMap MeanSourceMap(const Hypothesis& hypothesis) {
   SourceMap out;
   int64_t parts = 0;
   for (const HypothesisMap& map : hypothesis.maps) {
-    if (map.over != MapOver::source) continue;
-    parts += map.heads;
+    if (map.over != MapOver::source || !map.aligns) continue;
+    parts += map.head < 0 ? map.heads : 1;
     out.tokens = map.tokens;
     out.keys = std::max(out.keys, map.keys);
   }
   out.weights.assign(static_cast<size_t>(out.tokens * out.keys), 0);
   for (const HypothesisMap& map : hypothesis.maps) {
     if (map.over != MapOver::source) continue;
-    for (int64_t i = 0; i < map.tokens * map.heads; i++)
+    for (int64_t i = 0; i < map.tokens * map.heads; i++) {
+      if (!map.aligns || (map.head >= 0 && i % map.heads != map.head)) continue;
       for (int64_t j = 0; j < map.keys; j++)
         out.weights[static_cast<size_t>(i / map.heads * out.keys + j)] +=
             map.weights[static_cast<size_t>(i * map.keys + j)] / static_cast<float>(parts);
+    }
   }
   return out;
 }

@@ -14,7 +14,7 @@ struct SourceMap {
   std::vector<float> weights;  // (tokens, keys)
 };
 
-// The mean over all heads of all maps of `hypothesis` that look at the source; 0 tokens where it has none.
+// The mean over the aligning heads of all maps of `hypothesis` that look at the source and align; 0 tokens where it has none.
 SourceMap MeanSourceMap(const Hypothesis& hypothesis);
 
 // Target word `target` looks at source word `source`, with this weight.

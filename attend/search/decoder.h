@@ -38,6 +38,8 @@ struct StepMap {
   int64_t heads = 0, keys = 0;
   std::vector<float> weights;  // (rows, heads, keys); 0 beyond a row's length
   MapOver over = MapOver::source;
+  bool aligns = true;  // of those over the source: it tells what a token translates ...
+  int64_t head = -1;   // ... by this head; -1: by all
 };
 
 struct StepResult {

@@ -58,6 +58,8 @@ HypothesisMap History::ReadMap(const std::vector<int32_t>& path, size_t map, int
   out.path = maps_[0][map].path;
   out.over = maps_[0][map].over;
   out.heads = maps_[0][map].heads;
+  out.aligns = maps_[0][map].aligns;
+  out.head = maps_[0][map].head;
   out.tokens = static_cast<int64_t>(path.size());
   for (int32_t i : path) out.keys = std::max(out.keys, maps_[static_cast<size_t>(nodes_[static_cast<size_t>(i)].step)][map].keys);
   if (out.over == MapOver::source && source_length > 0) out.keys = std::min(out.keys, source_length);
@@ -75,14 +77,15 @@ HypothesisMap History::ReadMap(const std::vector<int32_t>& path, size_t map, int
 std::vector<float> History::Coverage(int32_t node, int64_t source_length) const {
   std::vector<float> sum(static_cast<size_t>(source_length), 0);
   int64_t maps = 0;
-  for (const StepMap& map : maps_.at(0)) maps += map.over == MapOver::source && map.heads > 0;
+  for (const StepMap& map : maps_.at(0)) maps += map.over == MapOver::source && map.aligns && map.heads > 0;
   if (maps == 0) throw UserError("search.coverage_penalty", "0 for a decoder that does not attend to a source", "a penalty above 0");
   for (int32_t i : Path(node)) {
     const Node& n = nodes_[static_cast<size_t>(i)];
     for (const StepMap& map : maps_[static_cast<size_t>(n.step)]) {
-      if (map.over != MapOver::source) continue;
-      const float share = 1.0f / static_cast<float>(map.heads * maps);
+      if (map.over != MapOver::source || !map.aligns) continue;
+      const float share = 1.0f / static_cast<float>((map.head < 0 ? map.heads : 1) * maps);
       for (int64_t h = 0; h < map.heads; h++) {
+        if (map.head >= 0 && h != map.head) continue;
         const float* weights = map.weights.data() + (n.row * map.heads + h) * map.keys;
         for (int64_t j = 0; j < std::min(map.keys, source_length); j++) sum[static_cast<size_t>(j)] += share * weights[j];
       }

@@ -28,6 +28,8 @@ struct HypothesisMap {
   MapOver over = MapOver::source;
   int64_t tokens = 0, heads = 0, keys = 0;  // tokens: as many as log_probs of the hypothesis has
   std::vector<float> weights;               // (tokens, heads, keys)
+  bool aligns = true;                       // see StepMap
+  int64_t head = -1;
 };
 
 struct Hypothesis {

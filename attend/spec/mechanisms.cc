@@ -46,6 +46,11 @@ constexpr Mechanism kIntras[] = {
 #include "attend/spec/intras.def"
 };
 #undef ATTEND_INTRA
+#define ATTEND_POSITION(name, options, formula, source, parameters) ATTEND_ENTRY(name, formula, source, parameters)
+constexpr Mechanism kPositions[] = {
+#include "attend/spec/positions.def"
+};
+#undef ATTEND_POSITION
 #undef ATTEND_ENTRY
 
 constexpr MechanismList kLists[] = {
@@ -57,6 +62,7 @@ constexpr MechanismList kLists[] = {
     {"fusions", "fusion", "how a recurrent decoder uses its context", kFusions},
     {"cells", "cell", "how a recurrent network carries its state", kCells},
     {"intras", "intra", "how a recurrent cell attends over its own past", kIntras},
+    {"positions", "positions", "how layers without recurrence know the order of their tokens", kPositions},
 };
 
 // An enum's values are the lines of its list in order, so a line's place is its value.

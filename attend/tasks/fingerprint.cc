@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 void Add(const std::string& set, const data::FilesOptions& files, bool links, Json& out) {
   using Files = data::FilesOptions::Files;
   const std::pair<const char*, const Files*> columns[] = {
-      {"source", &files.source}, {"target", &files.target}, {"tsv", &files.tsv}, {"alignments", &files.alignments}};
+      {"source", &files.source}, {"target", &files.target}, {"tsv", &files.tsv}, {"alignments", &files.alignments}, {"text", &files.text}};
   for (const auto& [name, column] : columns) {
     if (column == &files.alignments && !links) continue;
     const std::string option = set + "." + name;

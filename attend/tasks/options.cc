@@ -4,9 +4,26 @@
 
 namespace attend::tasks {
 
+RunOptions DefaultsOf(Task task) {
+  RunOptions out;
+  out.task = task;
+  if (task == Task::language_model) {
+    out.text.collapse_spaces = false;
+    out.model.encoder = models::NoEncoderOptions{};
+    out.model.decoder = nn::TransformerDecoderOptions{};
+    out.train.batch_tokens = 2048;
+    out.train.learning_rate = 0.001;
+    out.train.weight_decay = 0.1;
+    out.train.schedule = train::Schedule::cosine;
+    out.train.label_smoothing = 0;
+    out.train.metric = metrics::MetricKind::perplexity;
+  }
+  return out;
+}
+
 RunOptions ReadRunOptions(const config::Source& source) {
-  const std::string init = source.Peek("train.init").value_or("");
-  RunOptions options;
+  const std::string init = source.Peek("train.init").value_or(""), task = source.Peek("task").value_or("");
+  RunOptions options = DefaultsOf(task.empty() ? RunOptions{}.task : ParseChoice<Task>("task", task));
   if (!init.empty()) {
     const data::ModelDirectory directory{Path(init)};
     directory.ExpectModel("train.init");

@@ -55,6 +55,9 @@ struct RunOptions {
   }
 };
 
+// What a run of this task has where nothing is said.
+RunOptions DefaultsOf(Task task);
+
 // The options of a run. One that starts from another model (train.init) has that model's shape and text processing unless the source
 // says otherwise. UserError.
 RunOptions ReadRunOptions(const config::Source& source);

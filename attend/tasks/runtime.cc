@@ -44,6 +44,13 @@ class GuardedPredictor : public Predictor {
                             bool maps) override {
     return Guard([&] { return predictor_->Score(lines, references, alignments, maps); });
   }
+  std::string_view task() const override { return predictor_->task(); }
+  Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write) override {
+    return Guard([&] { return predictor_->Generate(request, write); });
+  }
+  std::vector<metrics::Metric> EvaluateText(std::string_view text) override {
+    return Guard([&] { return predictor_->EvaluateText(text); });
+  }
   Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
                       std::vector<std::string>& notices) override {
     return Guard([&] { return predictor_->Evaluate(lines, references, request, notices); });

@@ -62,18 +62,36 @@ struct EvaluateRequest {
   std::vector<std::string> gold_alignments;  // a line each, or empty
 };
 
-// A trained model in use. Not thread-safe: it shares its work among its own threads.
+struct GenerateRequest {
+  std::string prompt;
+  int64_t tokens = 200;  // the most that are written
+  double temperature = 1;
+  int top_k = 0;     // 0: no cut
+  double top_p = 1;  // 1: no cut
+  int64_t seed = 1;
+  int64_t number = 0;  // of this continuation: others under one seed are other draws
+  bool maps = false;
+};
+
+// A trained model in use. Not thread-safe: it shares its work among its own threads. What a task does not do is a UserError.
 class Predictor {
  public:
   virtual ~Predictor() = default;
+  virtual std::string_view task() const = 0;
   // For every line its outputs, best first; an empty line has one empty output. notices: lines for the user (on stderr).
   virtual std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
-                                                   std::vector<std::string>& notices) = 0;
+                                                   std::vector<std::string>& notices);
   // The log-probability of given outputs, with their maps and alignments when asked for.
   virtual std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments,
-                                    bool maps) = 0;
+                                    bool maps);
   virtual Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
-                              std::vector<std::string>& notices) = 0;
+                              std::vector<std::string>& notices);
+
+  // Goes on with a text; write is called with each new part of it, whole characters. The result's pieces, maps and log-probabilities are
+  // those of the prompt and what was written.
+  virtual Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write);
+  // How well the model foretells a text.
+  virtual std::vector<metrics::Metric> EvaluateText(std::string_view text);
 };
 
 class Runtime {

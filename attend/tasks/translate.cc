@@ -1,9 +1,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <thread>
 
 #include "attend/config/options.h"
 #include "attend/data/stream.h"
@@ -14,30 +12,15 @@
 #include "attend/ops/frozen.h"
 #include "attend/tasks/fingerprint.h"
 #include "attend/tasks/matmul.h"
-#include "attend/tasks/model_files.h"
-#include "attend/tasks/run_folder.h"
+#include "attend/tasks/run.h"
 #include "attend/tasks/task.h"
 #include "attend/tasks/translator.h"
 #include "attend/train/trainer.h"
-#include "attend/train/weights.h"
 
 namespace attend::tasks::translate {
 namespace {
 
-double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-int Threads(const Machine& machine) {
-  return machine.threads > 0 ? machine.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
-at::Device DeviceOf(const Machine& machine) {
-  if (machine.device != "cpu") throw UserError("device", "cpu", machine.device);
-  return at::kCPU;
-}
-
 constexpr const char* kExactMatch = "exact match";
-
-std::string Megabytes(int64_t bytes) { return std::to_string(bytes / (1 << 20)) + " MiB"; }
 
 // What the trainer knows of translating.
 class TranslateTask : public train::Trainable {
@@ -71,7 +54,7 @@ class TranslateTask : public train::Trainable {
       const models::LossSum loss = translator_.model().Loss(batch, {}, context);
       likelihood[static_cast<size_t>(b)] = {loss.nll, loss.tokens};
       for (const nn::RecordedMap& map : context.recorded)
-        if (map.kind == nn::MapKind::cross) AddEntropy(map, batch, entropy[static_cast<size_t>(b)]);
+        if (map.kind == nn::MapKind::cross && map.aligns) AddEntropy(map, batch, entropy[static_cast<size_t>(b)]);
     });
     metrics::LogLikelihood sum;
     metrics::RowEntropy rows;
@@ -127,44 +110,12 @@ text::Lines Column(const data::Corpus& corpus, int column) {
   return {corpus.size(), [corpus, column](int64_t i) { return corpus.Text(i, column); }};
 }
 
-// The model that a run starts from brings its tokenizer along.
-void ExpectTextOf(const RunOptions& options) {
-  auto first = ReadConfig(data::ModelDirectory(options.train.init)).text;
-  first.regularisation = options.text.regularisation;
-  const auto differences = config::Differences(first, options.text);
-  if (!differences.empty())
-    throw UserError("text", "the text processing of train.init, " + options.train.init, "another: " + List(differences));
-}
-
-text::Tokenizers PrepareTokenizers(const RunOptions& options, const data::ModelDirectory& directory, const data::Corpus& corpus,
-                                   bool resuming, train::Progress& progress) {
-  const std::string root = directory.root().string();
-  if (resuming) return text::LoadTokenizers(root);
-  if (!options.train.init.empty()) {
-    ExpectTextOf(options);
-    text::Tokenizers tokenizers = text::LoadTokenizers(options.train.init);
-    text::SaveTokenizers(tokenizers, root);
-    progress.Note("tokenizers: those of " + options.train.init);
-    return tokenizers;
-  }
-  const text::Lines source[] = {Column(corpus, 0)}, target[] = {Column(corpus, 1)};
-  const double start = Seconds();
-  text::TrainedPair trained = text::TrainTokenizers(options.text, source, target, static_cast<uint64_t>(options.train.seed));
-  for (const std::string& note : trained.notes) progress.Note("tokenizer: " + note);
-  text::SaveTokenizers(trained.tokenizers, root);
-  const std::string kind(Name(options.text.tokenizer));
-  progress.Note("tokenizer: " + kind + ", " +
-                (trained.tokenizers.shared() ? std::to_string(trained.tokenizers.source->size()) + " pieces, shared"
-                                             : std::to_string(trained.tokenizers.source->size()) + " source and " +
-                                                   std::to_string(trained.tokenizers.target->size()) + " target pieces") +
-                ", learned in " + train::Duration(Seconds() - start));
-  return trained.tokenizers;
-}
-
 class TranslatorPredictor : public Predictor {
  public:
   TranslatorPredictor(Translator translator, int threads)
       : translator_(std::move(translator)), frozen_(translator_.model().parameters()), workers_(threads) {}
+
+  std::string_view task() const override { return Name(Task::translate); }
 
   std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                            std::vector<std::string>& notices) override {
@@ -214,9 +165,11 @@ bool Train(const TrainRequest& request) {
   const at::Device device = DeviceOf(request.machine);
   if (options.data.train.empty())
     throw UserError("data.train", "training text: --data.train.source FILE --data.train.target FILE, or --data.train.tsv FILE", "none");
-  if (options.train.metric == metrics::MetricKind::alignment_error_rate)
-    throw UserError("train.metric", "bleu, chrf, chrf++, accuracy or perplexity",
-                    std::string(Name(options.train.metric)) + ", which needs gold links");
+  if (std::holds_alternative<models::NoEncoderOptions>(options.model.encoder))
+    throw UserError("model.encoder", "one that reads the source, rnn or transformer, with task translate", "none");
+  if (options.train.metric == metrics::MetricKind::alignment_error_rate || options.train.metric == metrics::MetricKind::bits_per_character)
+    throw UserError("train.metric", "bleu, chrf, chrf++, accuracy or perplexity with task translate",
+                    std::string(Name(options.train.metric)));
   RunFolder folder(request, options);
   const data::ModelDirectory& directory = folder.directory();
   // The texts are opened before anything is written: bad input leaves nothing behind.
@@ -234,18 +187,12 @@ bool Train(const TrainRequest& request) {
   const int threads = Threads(request.machine);
   at::set_num_threads(threads);
   progress.Note("matrix products: " + ChooseMatrixProducts(options.train.precision));
-  const text::Tokenizers tokenizers = PrepareTokenizers(options, directory, split.train, folder.resuming(), progress);
-  auto model = MakeModel(options, tokenizers);
+  const text::Tokenizers tokenizers = PrepareTokenizers(options, folder, progress, [&] {
+    const text::Lines source[] = {Column(split.train, 0)}, target[] = {Column(split.train, 1)};
+    return text::TrainTokenizers(options.text, source, target, static_cast<uint64_t>(options.train.seed));
+  });
   models::Workers workers(threads);
-  // On one worker: the factorisations in it would sum in another order on another number of threads.
-  workers.Run(1, [&](int64_t) { nn::Materialise(*model, static_cast<uint64_t>(options.train.seed)); });
-  if (!options.train.init.empty() && !folder.resuming())
-    train::LoadTensors(data::ModelDirectory(options.train.init).model(), train::Parameters(*model));
-  int64_t parameters = 0;
-  for (const auto& p : model->parameters()) parameters += p.numel();
-  progress.Note("model: " + std::to_string(parameters) + " parameters; training will take about " +
-                Megabytes(train::EstimateMemory(*model, options.train, tokenizers.target->size(), threads)) + " of memory on " +
-                std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
+  const auto model = BeginModel(options, folder, tokenizers, workers, progress);
 
   Translator translator(model, tokenizers, device);
   TranslateTask task(options, translator, *split.valid);
@@ -257,32 +204,16 @@ bool Train(const TrainRequest& request) {
   stream.links = links;
   const auto open = [&](data::Position position) {
     return std::make_unique<data::PrefetchedStream>(
-        data::BatchStream(split.train, translator.Sides(options.text.regularisation), stream, position));
+        std::make_unique<data::BatchStream>(split.train, translator.Sides(options.text.regularisation), stream, position));
   };
   const train::RunResult result = train::Train(task, options.train, directory, open, workers, progress, Seconds() - start);
-  if (result.ending == train::Ending::interrupted) {
-    progress.Note("stopped by " + result.reason + " at step " + std::to_string(result.step) + "; the same command goes on from there");
-    return false;
-  }
-  char best[64];
-  std::snprintf(best, sizeof(best), "%.2f", result.best);
-  progress.Note("finished after " + result.reason + ", " + std::to_string(result.step) + " steps, " + train::Duration(Seconds() - start) +
-                "; best " + std::string(Name(options.train.metric)) + " " + best + "; the model lies in " + request.out);
-  return true;
+  return Conclude(result, options, request.out, start, progress);
 }
 
 std::unique_ptr<Predictor> Load(const std::string& model, const Machine& machine) {
-  const data::ModelDirectory directory{Path(model)};
   const at::Device device = DeviceOf(machine);
-  const RunOptions options = ReadConfig(directory);
-  const text::Tokenizers tokenizers = text::LoadTokenizers(model);
-  auto module = MakeModel(options, tokenizers);
-  train::LoadTensors(directory.model(), train::Parameters(*module));
-  module->eval();
-  const int threads = Threads(machine);
-  at::set_num_threads(threads);
-  ChooseMatrixProducts();
-  return std::make_unique<TranslatorPredictor>(Translator(module, tokenizers, device), threads);
+  LoadedModel loaded = LoadModel(model, machine);
+  return std::make_unique<TranslatorPredictor>(Translator(loaded.model, loaded.tokenizers, device), Threads(machine));
 }
 
 }  // namespace attend::tasks::translate

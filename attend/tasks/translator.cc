@@ -5,6 +5,7 @@
 #include "attend/search/alignment.h"
 #include "attend/search/batches.h"
 #include "attend/search/search.h"
+#include "attend/tasks/report_maps.h"
 
 namespace attend::tasks {
 namespace {
@@ -25,27 +26,6 @@ std::vector<metrics::Link> Align(const search::SourceMap& map, std::span<const i
                                  std::span<const int32_t> target_words) {
   std::vector<metrics::Link> out;
   for (const search::Link& link : search::AlignWords(map, source_words, target_words)) out.push_back({link.source, link.target});
-  return out;
-}
-
-report::AttentionMap ToReport(const search::HypothesisMap& map, const std::vector<std::string>& rows,
-                              const std::vector<std::string>& columns) {
-  report::AttentionMap out{map.path,
-                           "produces: target",
-                           map.over == search::MapOver::source ? "reads from: source" : "reads from: target",
-                           rows,
-                           columns,
-                           map.heads,
-                           {}};
-  const auto keys = static_cast<int64_t>(columns.size()), given = std::min(keys, map.keys);  // the last step may not have seen itself
-  out.weights.reserve(static_cast<size_t>(map.heads * map.tokens * keys));
-  // (tokens, heads, keys with padding) -> (heads, tokens, keys)
-  for (int64_t h = 0; h < map.heads; h++)
-    for (int64_t t = 0; t < map.tokens; t++) {
-      const auto row = map.weights.begin() + (t * map.heads + h) * map.keys;
-      out.weights.insert(out.weights.end(), row, row + given);
-      out.weights.insert(out.weights.end(), static_cast<size_t>(keys - given), 0.0f);
-    }
   return out;
 }
 
@@ -137,13 +117,8 @@ Output Translator::Write(const search::Hypothesis& hypothesis, const Source& sou
     std::vector<std::string> rows = out.pieces;
     if (hypothesis.complete) rows.emplace_back(text::kSpecialNames[text::kEos]);
     out.maps = source.maps;
-    std::vector<std::string> inputs = {std::string(text::kSpecialNames[text::kBos])};
-    inputs.insert(inputs.end(), rows.begin(), rows.end() - (rows.empty() ? 0 : 1));
-    for (const search::HypothesisMap& map : hypothesis.maps)
-      out.maps.push_back(ToReport(map, rows,
-                                  map.over == search::MapOver::source  ? source.pieces
-                                  : map.over == search::MapOver::input ? inputs
-                                                                       : rows));
+    for (auto& map : ToReport(hypothesis.maps, rows, std::string(text::kSpecialNames[text::kBos]), source.pieces))
+      out.maps.push_back(std::move(map));
   }
   return out;
 }

@@ -8,6 +8,7 @@ data::Batch Slice(const data::Batch& batch, int64_t k, int64_t parts) {
   data::Batch out;
   out.position = batch.position;
   out.epoch = batch.epoch;
+  out.begins = batch.begins;
   out.target_tokens = batch.target_tokens;
   const auto rows = static_cast<int64_t>(batch.examples.size());
   for (int64_t i = k; i < rows; i += parts) out.examples.push_back(batch.examples[static_cast<size_t>(i)]);

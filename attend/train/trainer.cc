@@ -363,6 +363,7 @@ class Run {
     directory_.SaveState(state_.step, [&](const Path& folder) {
       SaveTensors(folder / "weights.safetensors", parameters_);
       SaveTensors(folder / "optimiser.safetensors", updater_.State());
+      if (const NamedTensors state = task_.State(); !state.empty()) SaveTensors(folder / "task.safetensors", state);
       for (size_t i = 0; i < snapshots_.size(); i++)
         SaveTensors(folder / ("snapshot." + std::to_string(i) + ".safetensors"), snapshots_[i]);
       data::Metadata metadata = task_.ModelMetadata();
@@ -393,6 +394,7 @@ class Run {
       throw UserError((folder / "state.json").string(), "the name of an event file beside it", state_.events);
     LoadTensors(folder / "weights.safetensors", parameters_);
     LoadTensors(folder / "optimiser.safetensors", updater_.State());
+    if (const NamedTensors state = task_.State(); !state.empty()) LoadTensors(folder / "task.safetensors", state);
     for (int64_t i = 0; i < state_.averaged; i++) {
       snapshots_.push_back(Clone(parameters_));
       LoadTensors(folder / ("snapshot." + std::to_string(i) + ".safetensors"), snapshots_.back());

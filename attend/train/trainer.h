@@ -12,6 +12,7 @@
 #include "attend/models/workers.h"
 #include "attend/train/options.h"
 #include "attend/train/progress.h"
+#include "attend/train/weights.h"
 
 namespace attend::train {
 
@@ -26,6 +27,8 @@ class Trainable {
   virtual Validation Validate(models::Workers& workers, int64_t samples) = 0;
   // What goes into the published model's metadata.
   virtual data::Metadata ModelMetadata() const = 0;
+  // What the task carries from batch to batch besides weights: part of the training state, changed by Loss and by resuming.
+  virtual NamedTensors State() { return {}; }
 };
 
 enum class Ending { finished, interrupted };

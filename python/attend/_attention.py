@@ -98,6 +98,7 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
 
     attn_mask     bool, broadcasts to (B, Hq, Tq, Tk): True = attend
     attn_bias     float, broadcasts to (B, Hq, Tq, Tk): added to the scores; differentiable
+    alibi_slopes  (Hq,): a score loses its head's slope times the distance of query and key (ALiBi); differentiable
     key_lengths   (B,) integers: keys from there on do not exist and may hold anything
     query_lengths (B,) integers
     is_causal     key j is visible to the query at position i when j <= i (aligned at the first query and key)
@@ -118,7 +119,7 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
 
     Returns the output (B, Hq, Tq, Dv), or an `Attention` when more was asked for. A query that sees no key gives output 0, weights 0,
     gradients 0 and lse -inf. float32, float64, bfloat16, float16; the arithmetic of the last two is float32.
-    Errors are a ValueError of one line. alibi_slopes is refused until it is there: use attn_bias.
+    Errors are a ValueError of one line.
     """
     out = torch.ops.attend.attention(*_arguments(
         query, key, value, score=score, params=params, scores=scores, attn_mask=attn_mask, key_lengths=key_lengths,
@@ -134,7 +135,7 @@ def attention(query, key, value, *, score="scaled_dot", params=(), scores=None,
 
 def weights(query, key, *, rows=slice(None), heads=slice(None), score="scaled_dot", params=(), scores=None, attn_mask=None, key_lengths=None,
             query_lengths=None, key_rows=None, query_offset=0, is_causal=False, window=None, block=None, global_keys=None, centers=None,
-            half_width=None, attn_bias=None, scale=None, normaliser="softmax"):
+            half_width=None, attn_bias=None, alibi_slopes=None, scale=None, normaliser="softmax"):
     """The weights of some queries and heads and nothing else: (B, heads, rows, Tk), those that `attention(..., need_weights=True)` has there.
 
     rows, heads   slices of queries and of query heads, without a step
@@ -165,6 +166,7 @@ def weights(query, key, *, rows=slice(None), heads=slice(None), score="scaled_do
         return t.index_select(1, torch.tensor([h // group for h in of_heads], dtype=torch.long, device=t.device))
 
     options = {"score": score, "attn_mask": part(attn_mask), "attn_bias": part(attn_bias), "centers": part(centers, -2, -1), "key_lengths": key_lengths,
+               "alibi_slopes": None if alibi_slopes is None else alibi_slopes.narrow(0, of_heads.start, len(of_heads)),
                "query_lengths": None if query_lengths is None else (query_lengths - of_rows.start).clamp_min(0), "key_rows": key_rows,
                "query_offset": query_offset + of_rows.start, "is_causal": is_causal, "window": window, "block": block, "global_keys": global_keys,
                "half_width": half_width, "scale": scale, "normaliser": normaliser}

@@ -15,7 +15,7 @@ def lists():
 
 def test_every_line_says_what_it_is():
     text = text_of(attend("mechanisms", cwd="."))
-    assert {entry["list"] for entry in lists()} == {"scores", "supports", "normalisers", "readouts", "estimators", "fusions", "cells", "intras"}
+    assert {entry["list"] for entry in lists()} == {"scores", "supports", "normalisers", "readouts", "estimators", "fusions", "cells", "intras", "positions"}
     for entry in lists():
         assert f"{entry['field']}: {entry['question']}" in text
         for m in entry["mechanisms"]:

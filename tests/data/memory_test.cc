@@ -44,7 +44,7 @@ TEST(Memory, DoesNotGrowWithTheCorpus) {
   EXPECT_EQ(split.train.size() + split.valid->size(), lines);
   int64_t streamed = 0;
   {
-    PrefetchedStream stream(BatchStream(split.train, TwoSides(), StreamOptions{}));
+    PrefetchedStream stream(std::make_unique<BatchStream>(split.train, TwoSides(), StreamOptions{}));
     for (int64_t rows = 0; rows < std::min<int64_t>(lines, 100'000);) rows += stream.Next().ids.at("target").rows;
     streamed = Anonymous();
   }

@@ -173,7 +173,7 @@ TEST_F(Stream, PositionOfAnotherCorpus) {
 
 TEST_F(Stream, PrefetchingChangesNothing) {
   BatchStream plain = Open(Options());
-  PrefetchedStream prefetched(Open(Options()), 3);
+  PrefetchedStream prefetched(std::make_unique<BatchStream>(Open(Options())), 3);
   EXPECT_EQ(prefetched.position(), plain.position());
   for (int i = 0; i < 200; i++) {
     ASSERT_TRUE(Same(prefetched.Next(), plain.Next()));
@@ -183,7 +183,7 @@ TEST_F(Stream, PrefetchingChangesNothing) {
 
 TEST_F(Stream, PrefetchingStopsAtOnce) {
   for (int taken = 0; taken < 20; taken++) {
-    PrefetchedStream stream(Open(Options()), 2);
+    PrefetchedStream stream(std::make_unique<BatchStream>(Open(Options())), 2);
     for (int i = 0; i < taken; i++) stream.Next();
   }
 }
@@ -195,7 +195,7 @@ TEST_F(Stream, PrefetchingCarriesFailures) {
     if (++*calls > 500) throw std::runtime_error("no more");
     encode(text, key, ids, words);
   };
-  PrefetchedStream stream(BatchStream(*corpus_, sides, Options()));
+  PrefetchedStream stream(std::make_unique<BatchStream>(*corpus_, sides, Options()));
   int64_t examples = 0;
   EXPECT_EQ(Message<std::runtime_error>([&] {
               while (true) examples += stream.Next().ids.at("source").rows;

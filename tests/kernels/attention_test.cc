@@ -28,7 +28,7 @@ struct Case {
   Normaliser normaliser = Normaliser::softmax;
   int64_t batch = 2, heads = 2, kv_heads = 1, queries = 5, keys = 7, dim = 3, value_dim = 4;
   float scale = 0.5f;
-  bool causal = false, mask = false, bias = false, globals = false, weights = false, lse = false, shared_param = false, lengths = false;
+  bool causal = false, mask = false, bias = false, slopes = false, globals = false, weights = false, lse = false, shared_param = false, lengths = false;
   std::optional<int64_t> left, right, block, look_back;
   float half_width = 0;  // 0: no centres
   double dropout = 0;
@@ -38,7 +38,7 @@ struct Case {
 };
 
 struct Inputs {
-  Doubles query, key, value, scores, param, bias, centers;
+  Doubles query, key, value, scores, param, bias, slopes, centers;
   std::vector<char> mask, globals;
   std::vector<int64_t> key_lengths, query_lengths;
   std::vector<uint64_t> draws;
@@ -75,6 +75,7 @@ Inputs MakeInputs(const Case& c, uint64_t seed) {
     for (double& p : x.param) p = static_cast<float>(p + 0.7);
   }
   if (c.bias) x.bias = Draw(draws, c.heads * c.queries * c.keys, 1);
+  if (c.slopes) x.slopes = Draw(draws, c.heads, 0.2);
   if (c.half_width > 0) {
     x.centers = Draw(draws, c.batch * c.heads * c.queries, static_cast<double>(c.keys));
     for (double& p : x.centers) p = static_cast<float>(std::floor(std::abs(p)) + 0.2);  // away from where a key comes into sight
@@ -178,7 +179,8 @@ Results Reference(const Case& c, const Inputs& x) {
           w[static_cast<size_t>(j)] = -kInf;
           if (!Visible(c, x, b, h, i, j)) continue;
           w[static_cast<size_t>(j)] =
-              ScoreOf(c, x, b, h, i, j) + (c.bias ? x.bias[static_cast<size_t>((h * c.queries + i) * c.keys + j)] : 0);
+              ScoreOf(c, x, b, h, i, j) + (c.bias ? x.bias[static_cast<size_t>((h * c.queries + i) * c.keys + j)] : 0) -
+              (c.slopes ? x.slopes[static_cast<size_t>(h)] * static_cast<double>(std::abs(c.offset + i - j)) : 0);
         }
         out.lse.push_back(Normalise(c.normaliser, w, out.margin));
         const random::Dropout dropout(c.dropout);
@@ -212,7 +214,7 @@ void Serial(int64_t tasks, const std::function<void(int64_t)>& body) {
 // A case as the kernels take it.
 struct Call {
   Problem p;
-  Floats query, key, value, scores, param, bias, centers;
+  Floats query, key, value, scores, param, bias, slopes, centers;
   std::vector<char> mask, globals;
 
   Call(const Case& c, const Inputs& x)
@@ -222,6 +224,7 @@ struct Call {
         scores(Float(x.scores)),
         param(Float(x.param)),
         bias(Float(x.bias)),
+        slopes(Float(x.slopes)),
         centers(Float(x.centers)),
         mask(x.mask),
         globals(x.globals) {
@@ -257,6 +260,7 @@ struct Call {
     if (c.globals) p.global_keys = reinterpret_cast<const bool*>(globals.data());
     if (c.mask) p.mask = {reinterpret_cast<const bool*>(mask.data()), c.queries * c.keys, 0, c.keys, 1};
     if (c.bias) p.bias = {bias.data(), 0, c.queries * c.keys, c.keys, 1};
+    if (c.slopes) p.slopes = slopes.data();
     if (c.half_width > 0) {
       p.centers = centers.data();
       p.centers_batch = c.heads * c.queries;
@@ -268,7 +272,7 @@ struct Call {
 };
 
 // Largest |s| that could arise, which bounds the rounding of a score.
-double ScoreSize(const Case& c, const Inputs& x) {
+double SizeWithoutSlopes(const Case& c, const Inputs& x) {
   if (c.score == Score::given) return 3;
   const double d = static_cast<double>(c.dim), s = static_cast<double>(c.spread);
   double param = 1;
@@ -281,6 +285,9 @@ double ScoreSize(const Case& c, const Inputs& x) {
     default:
       return param * (c.score == Score::additive ? d : 1);
   }
+}
+double ScoreSize(const Case& c, const Inputs& x) {
+  return SizeWithoutSlopes(c, x) + (c.slopes ? 0.2 * static_cast<double>(c.queries + c.keys + c.offset) : 0);
 }
 
 class Attention : public testing::TestWithParam<int64_t> {
@@ -486,6 +493,15 @@ TEST_P(Attention, MaskBiasAndWeights) {
 }
 TEST_P(Attention, Bias) {
   Grid("bias", [](Case& c) { c.bias = c.shared_param = true; });
+}
+TEST_P(Attention, Slopes) {
+  Grid("slopes", [](Case& c) {
+    c.slopes = true;
+    c.offset = 3;
+  });
+}
+TEST_P(Attention, SlopesBiasAndCausality) {
+  Grid("slopes, bias", [](Case& c) { c.slopes = c.bias = c.causal = true; });
 }
 TEST_P(Attention, LogOfTheSum) {
   Grid("lse", [](Case& c) { c.lse = c.causal = true; });

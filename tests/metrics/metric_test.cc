@@ -34,7 +34,7 @@ TEST(Metric, JsonKeepsEveryDigit) {
 }
 
 TEST(Metric, EveryKindHasANameAndADirection) {
-  EXPECT_EQ(ChoiceList<MetricKind>(), "perplexity, bleu, chrf, chrf++, accuracy, alignment_error_rate");
+  EXPECT_EQ(ChoiceList<MetricKind>(), "perplexity, bleu, chrf, chrf++, accuracy, alignment_error_rate, bits_per_character");
   EXPECT_TRUE(HigherIsBetter(MetricKind::bleu));
   EXPECT_TRUE(HigherIsBetter(MetricKind::accuracy));
   EXPECT_FALSE(HigherIsBetter(MetricKind::perplexity));

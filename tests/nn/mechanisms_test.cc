@@ -117,7 +117,8 @@ Expected Formula(const Layer& layer, const Inputs& in, const Context& context, b
         if (args.half_width) {
           const double inside =
               Number(layer.parameters.at("center_vector")[h].dot(layer.parameters.at("center.weight").mv(in.query[b][i]).tanh()));
-          args.centers[b][h][i] = in.lengths[b].item<double>() / (1 + std::exp(-inside));
+          const double keys = in.lengths[b].item<double>(), up_to_itself = static_cast<double>(i + 1);
+          args.centers[b][h][i] = (s.causal ? std::min(keys, up_to_itself) : keys) / (1 + std::exp(-inside));
         }
       }
   if (const auto* hard = std::get_if<spec::HardReadout>(&s.readout)) {

@@ -9,6 +9,8 @@
 
 #include "attend/nn/recurrent_decoder.h"
 #include "attend/nn/recurrent_encoder.h"
+#include "attend/nn/transformer_decoder.h"
+#include "attend/nn/transformer_encoder.h"
 #include "gtest/gtest.h"
 
 // A tiny encoder and decoder, and a batch for them.
@@ -51,12 +53,13 @@ inline RecurrentDecoderOptions TinyDecoder(spec::Cell cell, spec::Fusion fusion,
 }
 
 struct Translator : Module {
-  std::shared_ptr<RecurrentEncoder> encoder;
-  std::shared_ptr<RecurrentDecoder> decoder;
+  std::shared_ptr<Encoder> encoder;
+  std::shared_ptr<SequenceDecoder> decoder;
 
-  Translator(const RecurrentEncoderOptions& e, const RecurrentDecoderOptions& d, at::ScalarType type = at::kDouble) {
-    encoder = register_module("encoder", std::make_shared<RecurrentEncoder>(e, kVocabulary, kPadding));
-    decoder = register_module("decoder", std::make_shared<RecurrentDecoder>(d, encoder->size(), kVocabulary, kPadding));
+  template <class EncoderOptions, class DecoderOptions>
+  Translator(const EncoderOptions& e, const DecoderOptions& d, at::ScalarType type = at::kDouble) {
+    encoder = register_module("encoder", Make(e));
+    decoder = register_module("decoder", Make(d, encoder->size()));
     Materialise(*this, 1);
     // Zeros and ones would hide what biases and norms do.
     const at::NoGradGuard no_grad;
@@ -67,6 +70,20 @@ struct Translator : Module {
 
   at::Tensor Forward(const at::Tensor& source, const at::Tensor& lengths, const at::Tensor& inputs, Context& context) const {
     return decoder->Forward(encoder->Forward(source, lengths, context), inputs, context);
+  }
+
+ private:
+  static std::shared_ptr<Encoder> Make(const RecurrentEncoderOptions& o) {
+    return std::make_shared<RecurrentEncoder>(o, kVocabulary, kPadding);
+  }
+  static std::shared_ptr<Encoder> Make(const TransformerEncoderOptions& o) {
+    return std::make_shared<TransformerEncoder>(o, kVocabulary, kPadding);
+  }
+  static std::shared_ptr<SequenceDecoder> Make(const RecurrentDecoderOptions& o, int64_t memory) {
+    return std::make_shared<RecurrentDecoder>(o, memory, kVocabulary, kPadding);
+  }
+  static std::shared_ptr<SequenceDecoder> Make(const TransformerDecoderOptions& o, int64_t memory) {
+    return std::make_shared<TransformerDecoder>(o, memory, kVocabulary, kPadding);
   }
 };
 

@@ -204,7 +204,7 @@ struct Differentiated {
 };
 Differentiated WithGradients(Tensor q, Tensor k, Tensor v, AttentionArgs args) {
   std::vector<Tensor> leaves;
-  for (Tensor* t : {&q, &k, &v, &args.param, &args.attn_bias, &args.centers})
+  for (Tensor* t : {&q, &k, &v, &args.param, &args.attn_bias, &args.alibi_slopes, &args.centers})
     if (t->defined()) leaves.push_back(*t = t->detach().clone().requires_grad_());
   Differentiated out{attention(q, k, v, args), {}};
   Tensor loss = out.result.output.cos().sum();
@@ -259,7 +259,7 @@ class Paths {
 
   Tensor Draw(std::vector<int64_t> sizes) const { return cases::Draw(std::move(sizes)).to(type_); }
   AttentionArgs Typed(AttentionArgs args) const {
-    Cast(type_, {&args.param, &args.scores, &args.attn_bias, &args.centers});
+    Cast(type_, {&args.param, &args.scores, &args.attn_bias, &args.alibi_slopes, &args.centers});
     return args;
   }
   std::vector<Variant> Variants(const Shape& s) const {
@@ -553,6 +553,7 @@ TEST_P(Packed, SequencesEqualSequencesAlone) {
     args.readout = readout;
     args.return_sample = args.readout != "soft";
   }
+  args.alibi_slopes = torch::tensor({0.25, -0.01}, torch::kDouble);
   args = Typed(args);
   args.dropout_p = 0.25;
   args.seed = Ints({11, 12, 13, 14});
@@ -563,7 +564,7 @@ TEST_P(Packed, SequencesEqualSequencesAlone) {
   const Differentiated packed = Differentiate(q, k, v, args);
   AttentionArgs one = args;
   one.cu_seqlens_q = one.cu_seqlens_k = Tensor();
-  std::vector<Tensor> of_param;
+  std::vector<Tensor> of_param, of_slopes;
   for (int64_t n = 0; n < 4; n++) {
     const auto cut = [&](const Tensor& t, const Tensor& ends) {
       return t.numel() == 0 ? t : t.slice(2, ends[n].item<int64_t>(), ends[n + 1].item<int64_t>());
@@ -581,8 +582,10 @@ TEST_P(Packed, SequencesEqualSequencesAlone) {
     ExpectSame(cut_k(packed.gradients[1]), alone.gradients[1], "key");
     ExpectSame(cut_k(packed.gradients[2]), alone.gradients[2], "value");
     if (args.param.defined()) of_param.push_back(alone.gradients[3]);
+    of_slopes.push_back(alone.gradients[args.param.defined() ? 4 : 3]);
   }
   if (args.param.defined()) ExpectSum(packed.gradients[3], of_param, "param");
+  ExpectSum(packed.gradients[args.param.defined() ? 4 : 3], of_slopes, "slopes");
 }
 
 TEST_P(BothPaths, APreparedKeyStandsForTheKey) {

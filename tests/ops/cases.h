@@ -12,6 +12,7 @@
 #include "attend/ops/call.h"
 #include "attend/ops/composed_readout.h"
 #include "attend/ops/composed_score.h"
+#include "attend/ops/visibility.h"
 #include "attend/spec/mechanisms.h"
 
 // What the tests of the operator call it with.
@@ -123,6 +124,11 @@ inline const Masks kMasks[] = {
        a.half_width = 1.5;
        a.key_lengths = torch::arange(s.batch, torch::kLong);
      }},
+    {"slopes and an offset",
+     [](AttentionArgs& a, const Shape& s) {
+       a.alibi_slopes = Draw({s.heads});
+       a.query_offset = Number(2);
+     }},
     {"bias",
      [](AttentionArgs& a, const Shape& s) {
        a.attn_bias = Draw({s.batch, 1, s.queries, 1});
@@ -158,7 +164,7 @@ inline Tensor OwnRows(const Tensor& memory, const Tensor& rows) {
 // The call on tensors of `type`.
 inline Call As(const Call& c, at::ScalarType type) {
   Call out = c;
-  Cast(type, {&out.query, &out.key, &out.value, &out.param, &out.scores, &out.attn_bias, &out.centers});
+  Cast(type, {&out.query, &out.key, &out.value, &out.param, &out.scores, &out.attn_bias, &out.alibi_slopes, &out.centers});
   return out;
 }
 
@@ -194,6 +200,8 @@ inline Tensor SizesOfScores(const Call& c) {
     }
   }
   if (c.attn_bias.defined()) size = size + c.attn_bias.abs();
+  if (c.alibi_slopes.defined())
+    size = size + c.alibi_slopes.abs().view({1, -1, 1, 1}) * Distances(c, size.size(2), size.size(3), torch::kDouble);
   return size + std::log(static_cast<double>(c.value.size(2)) + 1) + 1;
 }
 

@@ -47,7 +47,6 @@ BackwardCall BackwardOf(const Call& c, const Outputs& o) {
     b.sample = o.sample;
   }
   b.needs.fill(true);
-  b.needs[kSlopes] = false;
   return b;
 }
 
@@ -92,7 +91,7 @@ Sizes SizesOfGradients(const BackwardCall& b) {
   out[of + "scores"] = Largest(ds);
   out[of + "bias"] = c.attn_bias.defined() ? Largest(ds.sum_to_size(c.attn_bias.sizes())) : 0;
   out[of + "centers"] = c.centers.defined() ? Largest(sum_of_rows(w * of_weights)) * 4 / *c.half_width : 0;
-  out[of + "slopes"] = 0;
+  out[of + "slopes"] = c.alibi_slopes.defined() ? (ds * Distances(c, ds.size(2), ds.size(3), torch::kDouble)).sum().item<double>() : 0;
   const double rows = Largest(sum_of_rows(ds)), columns = Largest(ds.sum(2)) * static_cast<double>(group), all = ds.sum().item<double>();
   double query = 0, key = 0, param = 0;  // largest derivatives of a score
   if (c.score != "given") {
@@ -196,7 +195,7 @@ class Fused : public ::testing::TestWithParam<std::string> {
       key = draw({s.batch, s.kv_heads, s.keys, s.dim});
       args.param = Parameter(score, s.heads, s.dim, head_vectors);
     }
-    for (Tensor* t : {&args.param, &args.attn_bias, &args.centers})
+    for (Tensor* t : {&args.param, &args.attn_bias, &args.alibi_slopes, &args.centers})
       if (t->defined()) *t = t->to(torch::kFloat).to(torch::kDouble);
     return MakeCall(query, key, draw({s.batch, s.kv_heads, s.keys, s.value_dim}), args);
   }

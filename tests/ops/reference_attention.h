@@ -145,6 +145,8 @@ inline Reference Attention(const at::Tensor& query, const at::Tensor& key, const
                          key.data_ptr<double>() + ((row(j) * key.size(1) + h / group) * keys + j) * dim, param, dim);
           }
           if (a.attn_bias.defined()) s[j] += At(a.attn_bias, {b, h, i, j});
+          const int64_t distance = std::abs(j - i - PerRow(a.query_offset, b, 0));
+          if (a.alibi_slopes.defined()) s[j] -= a.alibi_slopes[h].item<double>() * static_cast<double>(distance);
           sum += std::exp(s[j]);
         }
         if (std::all_of(s.begin(), s.end(), [](double x) { return x == -kInfinity; })) continue;

@@ -391,7 +391,7 @@ def test_seeds_of_64_bits():
     ({"global_keys": torch.ones(3).bool()}, r"global_keys \(5\) or \(2, 5\); found \[3\]"),
     ({"half_width": 2.0}, "centers and half_width together; found one of them"),
     ({"return_lse": True, "normaliser": "entmax15"}, "no return_lse with normaliser entmax15"),
-    ({"alibi_slopes": torch.ones(4)}, "alibi_slopes"),
+    ({"alibi_slopes": torch.ones(7)}, "alibi_slopes (4) of floats, one a query head; found [7]"),
     ({"return_sample": True}, "return_sample"),
     ({"temperature": 0.5}, "temperature 1 with readout soft; found 0.5"),
     ({"attn_mask": torch.ones(3, 5)}, "attn_mask of bool, True = attend"),

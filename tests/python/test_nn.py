@@ -81,7 +81,7 @@ def weights_of(m, query, key, lengths=None, mask=None, offset=0):
         i, q, length = t + offset, query[b, t], keys if lengths is None else int(lengths[b])
         center = None
         if m.predictive is not None:
-            center = length * torch.sigmoid(m.center_vector[h] @ (m.center.weight @ q).tanh())
+            center = (min(length, i + 1) if m.causal else length) * torch.sigmoid(m.center_vector[h] @ (m.center.weight @ q).tanh())
 
         def visible(j):
             near = True

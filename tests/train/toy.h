@@ -154,7 +154,7 @@ inline RunResult Go(Toy& task, const Settings& setup, const data::Corpus& corpus
   stream.seed = static_cast<uint64_t>(setup.train.seed);
   task.valid = data::BatchStream(corpus, Sides(), stream).Next();
   const auto open = [&](data::Position position) {
-    return std::make_unique<data::PrefetchedStream>(data::BatchStream(corpus, Sides(), stream, position));
+    return std::make_unique<data::PrefetchedStream>(std::make_unique<data::BatchStream>(corpus, Sides(), stream, position));
   };
   models::Workers workers(setup.workers);
   Progress progress(false);

@@ -29,7 +29,7 @@ class BackwardPass {
     if (few_) touched_.assign(static_cast<size_t>(share.sequence->keys), false);
     const bool streams = p.readout == Readout::soft && !gradients.weights_grad.data &&
                          ((p.normaliser == Normaliser::softmax && gradients.lse && gradients.output.data) ||
-                          (p.normaliser == Normaliser::sigmoid && !p.bias.data && p.score != Score::given));
+                          (p.normaliser == Normaliser::sigmoid && !IsBiased(p) && p.score != Score::given));
     const auto seen = [&](int64_t key) { return SeenByAny(visible, key); };
     for (size_t g = 0; g < visible.size(); g++) {
       const int64_t head = share.kv_head * static_cast<int64_t>(visible.size()) + static_cast<int64_t>(g);

@@ -29,7 +29,7 @@ class ForwardPass {
     if (few_) rows_.Start(p, *share.sequence, share.kv_head);
     const bool streams =
         p.readout == Readout::soft && !out.weights.data &&
-        (p.normaliser == Normaliser::softmax || (p.normaliser == Normaliser::sigmoid && !p.bias.data && p.score != Score::given));
+        (p.normaliser == Normaliser::softmax || (p.normaliser == Normaliser::sigmoid && !IsBiased(p) && p.score != Score::given));
     const auto seen = [&](int64_t key) { return SeenByAny(visible, key); };
     for (size_t g = 0; g < visible.size(); g++) {
       const int64_t head = share.kv_head * static_cast<int64_t>(visible.size()) + static_cast<int64_t>(g);

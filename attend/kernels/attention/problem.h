@@ -76,6 +76,7 @@ struct Problem {
   int64_t global_batch = 0;
   Pairs<bool> mask;
   Pairs<float> bias;
+  const float* slopes = nullptr;   // (Hq): a score loses this times the distance of query and key (ALiBi)
   const float* centers = nullptr;  // (B, Hq, Tq) contiguous
   int64_t centers_batch = 0, centers_head = 0;
   float half_width = 0;
@@ -94,6 +95,9 @@ struct Outputs {
   int64_t batch = 0, head = 0;   // strides of these three
 };
 
+// Do scores gain something that depends on the pair?
+inline bool IsBiased(const Problem& p) { return p.bias.data || p.slopes; }
+
 struct Gradients {
   // In: gradients of the results, null where there is none, and what the forward pass left.
   Vectors output_grad;               // (.., Hq, Tq, Dv)
@@ -107,7 +111,7 @@ struct Gradients {
   // Out: null where not wanted. Those of key and value have a row of their own for each row of the batch, whatever key_rows says.
   MutableVectors query, key, value;
   float* param = nullptr;   // (sequences, Hq, D or 1)
-  float* scores = nullptr;  // (B, Hq, Tq, Tk): of given scores and of the bias
+  float* scores = nullptr;  // (B, Hq, Tq, Tk): of given scores, of the bias and of the slopes
   int64_t scores_batch = 0, scores_head = 0, scores_query = 0;
   float* centers = nullptr;  // (B, Hq, Tq), strides of the centres
 };

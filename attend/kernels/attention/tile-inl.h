@@ -115,7 +115,7 @@ class Tile {
     unit = p.normaliser == Normaliser::softmax || p.normaliser == Normaliser::sigmoid ? kLog2E : 1;
     const bool layer_scale = p.score == Score::cosine || p.score == Score::euclidean;
     scale = layer_scale ? p.param[head * p.param_head] : p.score == Score::dot ? p.scale : 1;
-    masked_factor_ = p.bias.data || p.score == Score::euclidean || !(scale > 0) ? 1 : unit * scale;
+    masked_factor_ = IsBiased(p) || p.score == Score::euclidean || !(scale > 0) ? 1 : unit * scale;
     const bool product = p.score == Score::dot || p.score == Score::cosine;
     most_wanted_ = !backward && most > 0 && product && !few && p.dim > 0 && p.normaliser == Normaliser::softmax && masked_factor_ != 1;
     most_of_all_ = false;
@@ -243,14 +243,14 @@ class Tile {
     for (int64_t panel = span.begin; panel < span.end; panel++) {
       const int64_t column = Column(span, panel);
       float* row = Row(s, column, r);
-      const bool whole = plan.Whole(column);
-      if (whole && !p.bias.data && p.score != Score::euclidean) {
+      const bool whole = plan.Whole(column), biased = IsBiased(p);
+      if (whole && !biased && p.score != Score::euclidean) {
         ATTEND_UNROLL for (int64_t v = 0; v < kPanel; v += kLanes)
             hn::StoreU(f(hn::MulAdd(hn::LoadU(df, row + v), factor, minus), row + v - s, column - span.column + v), df, row + v);
         continue;
       }
       HWY_ALIGN float bias[kPanel];
-      if (p.bias.data) Bias(panel, r, bias);
+      if (biased) Bias(panel, r, bias);
       uint8_t bits[16];
       if (!whole) {
         const uint64_t visible = plan.Visible(column, r);
@@ -264,7 +264,7 @@ class Tile {
           x = hn::Neg(hn::IfThenElse(hn::Lt(distance, hn::Zero(df)), hn::Zero(df), distance));
         }
         x = hn::MulAdd(x, factor, minus);
-        if (p.bias.data) x = hn::MulAdd(hn::Set(df, unit), hn::Load(df, bias + v), x);
+        if (biased) x = hn::MulAdd(hn::Set(df, unit), hn::Load(df, bias + v), x);
         if (!whole) x = hn::IfThenElse(LanesOf(bits, v), x, hidden);
         hn::StoreU(f(x, row + v - s, column - span.column + v), df, row + v);
       }
@@ -569,11 +569,19 @@ class Tile {
   }
 
   void Bias(int64_t panel, int64_t r, float* to) const {
-    const auto& bias = problem->bias;
-    const float* from = bias.data + sequence->row * bias.batch + head * bias.head + (begin + r) * bias.query;
     const int64_t first = panel * kPanel, n = std::min(kPanel, sequence->keys - first);
-    for (int64_t j = 0; j < n; j++) to[j] = from[(first + j) * bias.key];
-    std::fill(to + n, to + kPanel, 0.0f);
+    std::fill(to, to + kPanel, 0.0f);
+    if (const auto& bias = problem->bias; bias.data) {
+      const float* from = bias.data + sequence->row * bias.batch + head * bias.head + (begin + r) * bias.query;
+      for (int64_t j = 0; j < n; j++) to[j] = from[(first + j) * bias.key];
+    }
+    if (!problem->slopes) return;
+    const V slope = hn::Set(df, problem->slopes[head]);
+    const auto ahead = static_cast<float>(first - sequence->offset - begin - r);  // of the panel's first key
+    for (int64_t v = 0; v < kPanel; v += kLanes) {
+      const V distance = hn::Abs(hn::Iota(df, ahead + static_cast<float>(v)));
+      hn::Store(hn::NegMulAdd(slope, distance, hn::Load(df, to + v)), df, to + v);
+    }
   }
 
   // tau such that sum max(s - most - tau, 0) = 1, by shrinking the support until it stays (Michelot 1986): tau lies above -1.

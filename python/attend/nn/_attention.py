@@ -197,7 +197,8 @@ class Attention(nn.Module):
         if self.score == "scaled_dot":
             options["scale"] = self.scale
         if self.predictive is not None:
-            options["centers"] = self._centers(query, memory, key_lengths, cu_seqlens_q, cu_seqlens_k)
+            options["centers"] = self._centers(query, memory, key_lengths, cu_seqlens_q, cu_seqlens_k,
+                                               query_offset if self.causal or is_causal else None)
             options["half_width"] = float(self.predictive)
         if global_keys is None and self.global_keys > 0:
             global_keys = torch.arange(memory.value.shape[2], device=query.device) < self.global_keys
@@ -262,18 +263,31 @@ class Attention(nn.Module):
         return ()
 
     def _centers(self, query: Tensor, memory: Memory, key_lengths: Tensor | None, cu_seqlens_q: Tensor | None,
-                 cu_seqlens_k: Tensor | None) -> Tensor:
-        """p = S sigmoid(v^T tanh(W q)), (B, Hq, Tq), S the number of keys (Luong et al. 2015, eq. 9)."""
+                 cu_seqlens_k: Tensor | None, offset: int | Tensor | None) -> Tensor:
+        """p = S sigmoid(v^T tanh(W q)), (B, Hq, Tq), S the number of keys (Luong et al. 2015, eq. 9); with an offset, which causal queries
+        have, of those up to the query."""
         logits = torch.tanh(self.center(query)) @ self.center_vector.t()
         # Half precision cannot tell the places of a few hundred keys apart.
         share = torch.sigmoid(logits.to(torch.promote_types(logits.dtype, torch.float32))).transpose(1, 2)
+        place = torch.arange(query.shape[1], device=share.device)  # of each query in its sequence
         if cu_seqlens_q is not None and cu_seqlens_k is not None:
-            lengths = cu_seqlens_k.diff() if key_lengths is None else key_lengths
-            of_queries = torch.repeat_interleave(lengths, cu_seqlens_q.diff(), output_size=query.shape[1])
-            return share * of_queries.to(share.device)
-        if key_lengths is None:
-            return share * memory.value.shape[2]
-        return share * key_lengths.to(share.device)[:, None, None]
+            counts = cu_seqlens_q.diff()
+
+            def of_queries(t: Tensor) -> Tensor:
+                """Of one number a sequence, that of each query's."""
+                return torch.repeat_interleave(t, counts, output_size=query.shape[1]).to(share.device)
+
+            keys = of_queries(cu_seqlens_k.diff() if key_lengths is None else key_lengths)
+            place = place - of_queries(cu_seqlens_q[:-1])
+            if isinstance(offset, Tensor) and offset.dim() == 1:
+                offset = of_queries(offset)
+        else:
+            keys = place.new_full((1, 1, 1), memory.value.shape[2]) if key_lengths is None else key_lengths.to(share.device)[:, None, None]
+            if isinstance(offset, Tensor) and offset.dim() == 1:
+                offset = offset[:, None, None]
+        if offset is not None:
+            keys = torch.minimum(keys, place + 1 + (offset.to(share.device) if isinstance(offset, Tensor) else offset))
+        return share * keys
 
     def _window(self) -> tuple[int | None, int | None] | None:
         return self.window if self.monotonic is None else (self.monotonic, self.monotonic)

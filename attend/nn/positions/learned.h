@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "attend/base/error.h"
+#include "attend/nn/positions.h"
+
+namespace attend::nn::positions {
+
+// One vector for each of a fixed number of positions.
+class learned : public Positions {
+ public:
+  learned(const spec::LearnedPositions& options, const PositionSizes& sizes) {
+    weight_ = AddParameter("weight", {options.maximum, sizes.size}, Init::Normal(0.02));
+  }
+
+  at::Tensor Embedding(const Span& span, const at::TensorOptions&) const override {
+    const int64_t end = span.first + span.tokens;
+    if (end > weight_.size(0))
+      throw UserError("positions", "at most " + std::to_string(weight_.size(0)) + " tokens with learned positions (positions.maximum)",
+                      std::to_string(end));
+    return weight_.slice(0, span.first, end);
+  }
+
+ private:
+  at::Tensor weight_;  // (maximum, size)
+};
+
+inline std::shared_ptr<Positions> Make(const spec::LearnedPositions& o, const PositionSizes& sizes) {
+  return std::make_shared<learned>(o, sizes);
+}
+
+}  // namespace attend::nn::positions
