@@ -24,13 +24,26 @@ std::string Cell(std::string_view text, std::string_view quote = "") {
   return out + std::string(quote);
 }
 
+// What the tasks have otherwise than this page says.
+std::string DefaultsOfTasks() {
+  std::string out;
+  for (const Choice& choice : Choices(tasks::Task{})) {
+    std::string list;
+    for (const config::Difference& d : config::Differences(tasks::RunOptions{}, tasks::DefaultsOf(static_cast<tasks::Task>(choice.value))))
+      if (d.path != "task") list += (list.empty() ? "" : ", ") + ("`" + d.path + "` " + d.b);
+    if (!list.empty()) out += "\nWith `task: " + std::string(choice.name) + "` the defaults are otherwise " + list + ".\n";
+  }
+  return out;
+}
+
 std::string ConfigurationPage() {
   std::string page = config::Markdown<tasks::RunOptions>("Options");
   page.insert(page.find('\n') + 1,
               "\n" + std::string(kWritten) +
                   "\nEvery option below may stand in a YAML file, `attend train CONFIG --out MODEL`, or be given as a flag, "
                   "`--path.of.option VALUE`; "
-                  "a flag wins. All have defaults but the training text. The resolved configuration of a model is its `config.yaml`.\n");
+                  "a flag wins. All have defaults but the training text. The resolved configuration of a model is its `config.yaml`.\n" +
+                  DefaultsOfTasks());
   return page;
 }
 

@@ -18,9 +18,10 @@ void Print(const std::vector<metrics::Metric>& found, bool json) {
 }  // namespace
 
 int evaluate(Arguments arguments) {
-  Parser parser("evaluate",
-                "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate. Of a language "
-                "model: how well it foretells a text, perplexity and bits per character.");
+  Parser parser(
+      "evaluate",
+      "Translates a text and compares with its references: BLEU, chrF, perplexity, exact match, alignment error rate. Of a language "
+      "model: how well it foretells a text, perplexity and bits per character.");
   std::string model, input, reference, tokenizer, gold, output;
   bool json = false, lowercase = false;
   tasks::Machine machine;

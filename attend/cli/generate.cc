@@ -16,18 +16,21 @@ int generate(Arguments arguments) {
   app.add_option("--prompt", request.prompt, "the text to go on with; \\n in it is a line end");
   app.add_option("--input", input, "a file with that text, - for standard input");
   app.add_option("--tokens", request.tokens, "how many tokens to write")->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000}));
-  app.add_option("--temperature", request.temperature, "below 1 sharper, above 1 flatter, 0 the most likely token")->check(CLI::Range(0.0, 100.0));
+  app.add_option("--temperature", request.temperature, "below 1 sharper, above 1 flatter, 0 the most likely token")
+      ->check(CLI::Range(0.0, 100.0));
   app.add_option("--top-k", request.top_k, "draw from the k most likely tokens; 0: from all")->check(CLI::Range(0, 1'000'000));
   app.add_option("--top-p", request.top_p, "draw from the fewest tokens that together have this probability (Holtzman et al. 2020)")
       ->check(CLI::Range(0.0, 1.0));
   app.add_option("--seed", request.seed, "of the draws");
-  app.add_option("--samples", samples, "how many texts, with a line of --- between them")->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
+  app.add_option("--samples", samples, "how many texts, with a line of --- between them")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
   AddMachine(app, machine);
   if (!parser.Parse(arguments)) return 0;
   parser.ExpectNothingElse();
   if (!input.empty() && !request.prompt.empty()) throw UserError("generate", "--prompt or --input", "both");
   if (!input.empty()) request.prompt = ReadAll(input, "input");
-  for (size_t at = 0; input.empty() && (at = request.prompt.find("\\n", at)) != std::string::npos; at++) request.prompt.replace(at, 2, "\n");
+  for (size_t at = 0; input.empty() && (at = request.prompt.find("\\n", at)) != std::string::npos; at++)
+    request.prompt.replace(at, 2, "\n");
 
   const auto predictor = LoadRuntime().Load(model, machine);
   for (request.number = 0; request.number < samples; request.number++) {

@@ -21,8 +21,7 @@ std::span<const Choice> Choices(Format) {
 }  // namespace
 
 int show(Arguments arguments) {
-  Parser parser("show",
-                "Translates sentences, or goes on with texts, and shows what the model looked at while it wrote each token.");
+  Parser parser("show", "Translates sentences, or goes on with texts, and shows what the model looked at while it wrote each token.");
   std::string model, input, out, format_name = "html";
   std::vector<std::string> texts, references;
   int64_t tokens = 40;
@@ -80,9 +79,7 @@ int show(Arguments arguments) {
   for (size_t i = 0; i < texts.size(); i++)
     for (const tasks::Output& output : results[i]) {
       report::AttentionExample example{
-          texts[i],
-          {{continues ? "prompt" : "source", texts[i]}, {references.empty() ? "output" : "reference", output.text}},
-          output.maps};
+          texts[i], {{continues ? "prompt" : "source", texts[i]}, {references.empty() ? "output" : "reference", output.text}}, output.maps};
       if (example.maps.empty()) continue;  // an empty line, or a model without attention
       report.examples.push_back(std::move(example));
     }

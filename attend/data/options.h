@@ -45,7 +45,8 @@ struct DataOptions {
     field("hold_out", &DataOptions::hold_out, "share of the training lines held out when there is no valid").Range(0.0, 0.5);
     field("hold_out_lines", &DataOptions::hold_out_lines, "the most that is held out").Min(1).Unit("lines");
     field("context", &DataOptions::context,
-          "of a language model: tokens of a piece of text, the most that attention looks back; a recurrent state is carried from piece to piece")
+          "of a language model: tokens of a piece of text, the most that attention looks back; a recurrent state is carried from piece to "
+          "piece")
         .Range(1, 1e7)
         .Unit("tokens");
     field("max_length", &DataOptions::max_length, "training lines with more tokens on either side are skipped and counted")

@@ -69,7 +69,8 @@ Batch TokenStream::Next() {
     for (int64_t r = 0; r < options_.rows; r++) pieces.push_back({r * row + begin, length, r});
   } else {
     const int64_t phase = Phase(position_.epoch), count = (tokens - phase) / options_.length;
-    const Permutation order(count, random::RowKey(options_.seed, random::Purpose("data:shuffle"), static_cast<uint64_t>(position_.epoch), 0));
+    const Permutation order(count,
+                            random::RowKey(options_.seed, random::Purpose("data:shuffle"), static_cast<uint64_t>(position_.epoch), 0));
     for (int64_t i = number * options_.rows; i < std::min(count, (number + 1) * options_.rows); i++) {
       const int64_t piece = order(i);
       pieces.push_back({phase + piece * options_.length, options_.length, piece});
@@ -128,7 +129,8 @@ std::vector<Batch> TokenStream::Sliding(const TokenText& text, const TokenStream
   std::vector<Piece> pieces;
   IdField skip;
   for (int64_t counted = 0; counted < tokens;) {
-    const int64_t end = std::min(tokens, counted == 0 ? options.length : counted + stride), begin = std::max<int64_t>(0, end - options.length);
+    const int64_t end = std::min(tokens, counted == 0 ? options.length : counted + stride),
+                  begin = std::max<int64_t>(0, end - options.length);
     pieces.push_back({begin, end - begin, static_cast<int64_t>(out.size())});
     skip.values.push_back(static_cast<int32_t>(counted - begin));
     counted = end;

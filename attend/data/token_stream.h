@@ -15,10 +15,10 @@ struct TokenText {
 };
 
 struct TokenStreamOptions {
-  int64_t rows = 32;      // of a batch
-  int64_t length = 64;    // tokens of a row
-  bool carry = false;     // row r of a batch goes on where row r of the one before ended; else rows are pieces from anywhere
-  int32_t before = 0;     // what stands before the first token of the text
+  int64_t rows = 32;    // of a batch
+  int64_t length = 64;  // tokens of a row
+  bool carry = false;   // row r of a batch goes on where row r of the one before ended; else rows are pieces from anywhere
+  int32_t before = 0;   // what stands before the first token of the text
   uint64_t seed = 1;
   int rank = 0, world = 1;  // this process takes rows rank, rank + world, ... of every batch
 };
@@ -28,8 +28,8 @@ struct TokenStreamOptions {
 // of the piece in the text (of the row, where rows carry on), which keys its draws.
 //
 // Pieces from anywhere: each epoch begins at another of the first `length` tokens, cuts the text into pieces from there and takes all of
-// them in a keyed order. Rows that carry on: the text is cut into `rows` long rows of equal length, which are read side by side; what is left
-// over at its end is not read.
+// them in a keyed order. Rows that carry on: the text is cut into `rows` long rows of equal length, which are read side by side; what is
+// left over at its end is not read.
 class TokenStream : public Stream {
  public:
   // UserError when the text is shorter than a batch of one piece, or the position lies outside it.

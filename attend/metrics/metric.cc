@@ -14,7 +14,8 @@ constexpr Choice kKinds[] = {
     {"chrf++", static_cast<int>(MetricKind::chrf_plus_plus), "chrF with word bigrams, equal to sacreBLEU's (Popović 2017)"},
     {"accuracy", static_cast<int>(MetricKind::accuracy), "share of outputs that equal their reference exactly"},
     {"alignment_error_rate", static_cast<int>(MetricKind::alignment_error_rate), "AER against gold links (Och & Ney 2003)"},
-    {"bits_per_character", static_cast<int>(MetricKind::bits_per_character), "negative log-likelihood of a text in bits, by its characters"},
+    {"bits_per_character", static_cast<int>(MetricKind::bits_per_character),
+     "negative log-likelihood of a text in bits, by its characters"},
 };
 
 bool InPercent(MetricKind kind) { return kind == MetricKind::bleu || kind == MetricKind::chrf || kind == MetricKind::chrf_plus_plus; }

@@ -220,7 +220,12 @@ class SequenceModel::Rows : public search::Decoder {
     if (over == search::MapOver::source) weights = at::constant_pad_nd(weights, {0, source_columns_ - weights.size(2)});
     weights = weights.contiguous();
     const float* p = weights.data_ptr<float>();
-    return {map.path, weights.size(1), weights.size(2), std::vector<float>(p, p + weights.numel()), over, map.aligns,
+    return {map.path,
+            weights.size(1),
+            weights.size(2),
+            std::vector<float>(p, p + weights.numel()),
+            over,
+            map.aligns,
             weights.size(1) > 1 ? map.head : -1};
   }
 

@@ -34,8 +34,8 @@ struct LossSum {
 
 // A model that turns a source sequence into a target sequence: an encoder, a decoder, a head over the target vocabulary; or, without an
 // encoder, one that goes on with a text. Batches hold the fields "source" and "target", both ending with the end symbol, and optionally
-// "alignment" (B, T, S); without an encoder "target" and optionally "before" (B, 1), the token before the first, the start symbol unless given,
-// and "skip" (B, 1), how many of the first tokens have no loss.
+// "alignment" (B, T, S); without an encoder "target" and optionally "before" (B, 1), the token before the first, the start symbol unless
+// given, and "skip" (B, 1), how many of the first tokens have no loss.
 class SequenceModel : public nn::Module {
  public:
   // UserError when the options do not fit together.

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ThreadLocalState.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -17,6 +18,7 @@ struct Workers::State {
   const std::function<void(int64_t)>* task = nullptr;
   const at::ThreadLocalState* thread_state = nullptr;
   int64_t ready = 0, next = 0, tasks = 0, running = 0;
+  int each = 1;  // threads of linear algebra of a task
   bool stop = false;
   std::vector<std::exception_ptr> errors;
   std::vector<std::thread> threads;
@@ -37,12 +39,14 @@ struct Workers::State {
       running++;
       lock.unlock();
       std::exception_ptr error;
+      if (each > 1) at::set_num_threads(each);
       try {
         at::ThreadLocalStateGuard guard(*thread_state);
         (*task)(mine);
       } catch (...) {
         error = std::current_exception();
       }
+      if (each > 1) at::set_num_threads(1);
       lock.lock();
       errors[static_cast<size_t>(mine)] = error;
       running--;
@@ -71,7 +75,7 @@ Workers::~Workers() {
 
 int Workers::count() const { return static_cast<int>(state_->threads.size()); }
 
-void Workers::Run(int64_t tasks, const std::function<void(int64_t)>& task) {
+void Workers::Run(int64_t tasks, const std::function<void(int64_t)>& task, bool shared) {
   if (tasks <= 0) return;
   State& s = *state_;
   const at::ThreadLocalState thread_state;
@@ -81,9 +85,11 @@ void Workers::Run(int64_t tasks, const std::function<void(int64_t)>& task) {
   s.thread_state = &thread_state;
   s.next = 0;
   s.tasks = tasks;
+  s.each = shared ? std::max(1, static_cast<int>(count() / tasks)) : 1;
   s.work.notify_all();
   s.done.wait(lock, [&] { return s.next == s.tasks && s.running == 0; });
   s.tasks = s.next = 0;
+  if (s.each > 1) at::set_num_threads(at::get_num_threads());  // what torch keeps for threads to come
   for (const std::exception_ptr& error : s.errors)
     if (error) std::rethrow_exception(error);
 }

@@ -15,8 +15,8 @@ class Workers {
   int count() const;
 
   // Calls task(0) ... task(tasks - 1), each once, on whichever worker is free; returns when all are done. The first exception (by
-  // task number) is thrown here. Gradient mode is the caller's. Not reentrant.
-  void Run(int64_t tasks, const std::function<void(int64_t task)>& task);
+  // task number) is thrown here. Gradient mode is the caller's. shared: fewer tasks than workers have the threads of all. Not reentrant.
+  void Run(int64_t tasks, const std::function<void(int64_t task)>& task, bool shared = false);
 
  private:
   struct State;

@@ -364,8 +364,7 @@ Tensor Attention::Loop::Step(const Tensor& query, int64_t position) {
   const Call call = {projected(query_), center_ ? projected(center_) : Tensor()};
   AttentionPass now = pass_;
   now.first += position;
-  const Result result =
-      layer_.Attend(call, memory_, state_, context_, keys_of_draws_, now, now.kind == MapKind::cross ? &steps_ : nullptr);
+  const Result result = layer_.Attend(call, memory_, state_, context_, keys_of_draws_, now, now.kind == MapKind::cross ? &steps_ : nullptr);
   if (now.Records(context_)) maps_.push_back(layer_.Recorded(result.weights, context_, now));
   if (layer_.spec_.coverage) {
     const Tensor weights = result.weights.squeeze(2);
@@ -387,8 +386,7 @@ void Attention::Loop::Skip(const Tensor& query) {
   const auto options = query.options().requires_grad(false);
   const int64_t rows = query.size(0);
   const int64_t heads = layer_.spec_.heads;
-  if (pass_.Records(context_))
-    maps_.push_back(at::zeros({rows, context_.maps == search::Maps::summed ? 1 : heads, 1, 0}, options));
+  if (pass_.Records(context_)) maps_.push_back(at::zeros({rows, context_.maps == search::Maps::summed ? 1 : heads, 1, 0}, options));
   if (!layer_.Reinforces(context_)) return;
   log_probs_.push_back(at::zeros({rows, heads, 1}, options));
   entropies_.push_back(log_probs_.back());

@@ -49,13 +49,15 @@ struct AttentionPass {
   bool aligns = true;              // see RecordedMap; where only alignments are asked for, others record nothing
   int64_t head = -1;
 
-  bool Records(const Context& context) const { return context.maps == search::Maps::all || (context.maps == search::Maps::summed && aligns); }
+  bool Records(const Context& context) const {
+    return context.maps == search::Maps::all || (context.maps == search::Maps::summed && aligns);
+  }
 };
 
 // Attention of projected queries over a memory, for any AttentionSpec. Projections as the papers have them: `general` projects the
 // query (q W, then a dot product), `additive` and `concat` both sides; scores without projections compare as they are. With all projections
-// it is multi-head attention, head_h = attention(q W_h^Q, k W_h^K, v W_h^V), (head_1 ... head_H) W^O (Vaswani et al. 2017, section 3.2.2): a
-// score's own projections are then the heads', and scores that a layer makes itself read queries and keys as they are.
+// it is multi-head attention, head_h = attention(q W_h^Q, k W_h^K, v W_h^V), (head_1 ... head_H) W^O (Vaswani et al. 2017, section 3.2.2):
+// a score's own projections are then the heads', and scores that a layer makes itself read queries and keys as they are.
 class Attention : public Module {
  public:
   // size: of projected queries, keys and values and of the layer that predicts centres. value_size: of what is read, memory_size unless
@@ -96,6 +98,7 @@ class Attention : public Module {
   };
 
   int64_t context_size() const { return context_size_; }
+  bool Reinforces(const Context& context) const;  // does a pass leave choices behind?
 
  private:
   // One call of the operator: query and centre as their projections (B, Tq, .).
@@ -114,7 +117,6 @@ class Attention : public Module {
 
   at::Tensor Heads(const at::Tensor& x, int64_t heads) const;
   bool Draws(const Context& context) const;  // does a call need the keys of random draws?
-  bool Reinforces(const Context& context) const;
   at::Tensor Recorded(const at::Tensor& weights, const Context& context, const AttentionPass& pass) const;
   at::Tensor Parameter(const at::TensorOptions& options) const;
   at::Tensor Centers(const at::Tensor& projected, const AttentionMemory& memory, int64_t first) const;

@@ -13,8 +13,8 @@ using at::Tensor;
 
 // The parts of a memory that have a column a key, and which dimension that is.
 struct Part {
-  Tensor AttentionMemory::* tensor = nullptr;
-  Tensor ops::PreparedKey::* of_key = nullptr;
+  Tensor AttentionMemory::*tensor = nullptr;
+  Tensor ops::PreparedKey::*of_key = nullptr;
   int64_t dim = 2;
 
   Tensor& In(AttentionMemory& memory) const { return tensor ? memory.*tensor : memory.key.*of_key; }

@@ -23,9 +23,9 @@ Embedding::Embedding(int64_t vocabulary, int64_t size, int64_t padding, double p
   // Unit expected norm of a row, for when it is tied and multiplies the output states; Forward scales what is read.
   weight_ = AddParameter("weight", {vocabulary, size}, Init::Normal(1.0 / std::sqrt(static_cast<double>(size))));
 }
-// For cells, read rows are scaled between what a tied output wants of a row (norm 1) and what a cell wants of an element (variance 1, for which
-// Vaswani et al. 2017, section 3.4, scale by size^(1/2)). The conditional GRU, size 256, after 2,482 updates of Multi30k de-en at a rate of
-// 0.001, validation BLEU: 35.3 unscaled, 36.6 with size^(1/4), 35.2 with size^(1/2).
+// For cells, read rows are scaled between what a tied output wants of a row (norm 1) and what a cell wants of an element (variance 1, for
+// which Vaswani et al. 2017, section 3.4, scale by size^(1/2)). The conditional GRU, size 256, after 2,482 updates of Multi30k de-en at a
+// rate of 0.001, validation BLEU: 35.3 unscaled, 36.6 with size^(1/4), 35.2 with size^(1/2).
 Tensor Embedding::Forward(const Tensor& ids) const { return at::embedding(weight_, ids, padding_) * scale_; }
 void Embedding::Tie(const Embedding& other) {
   weight_ = other.weight_;

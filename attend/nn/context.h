@@ -41,6 +41,7 @@ struct Context {
   uint64_t seed = 0, step = 0;
   std::vector<int64_t> examples;  // (B) line of the corpus: keys the row's draws
   at::Device device = at::kCPU;
+  bool recompute = false;          // layers compute their inner values again in the backward pass, where they can
   std::optional<double> baseline;  // what a token's loss is compared with by REINFORCE; none: nothing to compare with yet
 
   search::Maps maps = search::Maps::none;

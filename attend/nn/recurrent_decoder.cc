@@ -51,9 +51,9 @@ RecurrentDecoder::RecurrentDecoder(const RecurrentDecoderOptions& options, int64
   if (options.fusion != spec::Fusion::none) {
     spec::AttentionSpec attention = options.attention;
     if (memory_size == 0) attention.causal = true;
-    attention_ = register_module("attention", std::make_shared<Attention>(attention, QuerySize(options.fusion, sizes),
-                                                                          memory_size ? memory_size : options.size,
-                                                                          options.attention_size ? options.attention_size : options.size));
+    attention_ = register_module(
+        "attention", std::make_shared<Attention>(attention, QuerySize(options.fusion, sizes), memory_size ? memory_size : options.size,
+                                                 options.attention_size ? options.attention_size : options.size));
     sizes.context = attention_->context_size();
   }
   fusion_ = MakeFusion(options.fusion, sizes);
@@ -202,8 +202,6 @@ class RecurrentDecoder::Rows : public DecoderRows {
   int64_t position_ = 0;
 };
 
-std::unique_ptr<DecoderRows> RecurrentDecoder::Start(const Memory& memory, Context&) const {
-  return std::make_unique<Rows>(*this, memory);
-}
+std::unique_ptr<DecoderRows> RecurrentDecoder::Start(const Memory& memory, Context&) const { return std::make_unique<Rows>(*this, memory); }
 
 }  // namespace attend::nn

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <string>
 
+#include "attend/nn/recompute.h"
 #include "attend/ops/composed_score.h"
 
 namespace attend::nn {
@@ -100,17 +101,16 @@ TransformerLayer::TransformerLayer(const TransformerOptions& options, const spec
 }
 
 TransformerStack::TransformerStack(Module& owner, const TransformerOptions& options, const std::vector<spec::AttentionSpec>& self,
-                                   const std::vector<spec::AttentionSpec>& cross, int64_t memory_size, int64_t vocabulary,
-                                   int64_t padding)
+                                   const std::vector<spec::AttentionSpec>& cross, int64_t memory_size, int64_t vocabulary, int64_t padding)
     : size_(options.size), embedding_dropout_(options.embedding_dropout) {
   ExpectTurnable(options.positions, self, options.size);
   // Elements of variance 1, as large as those of sinusoidal positions (Vaswani et al. 2017, section 3.4).
   embedding_ = owner.register_module("embedding", std::make_shared<Embedding>(vocabulary, options.size, padding, 0.5));
   positions_ = owner.register_module("positions", MakePositions(options.positions, {options.size, CommonHeads(self), Causal(self)}));
   for (size_t i = 0; i < self.size(); i++)
-    layers_.push_back(owner.register_module(
-        "layer" + std::to_string(i + 1),
-        std::make_shared<TransformerLayer>(options, self[i], cross.empty() ? nullptr : &cross[i], memory_size)));
+    layers_.push_back(
+        owner.register_module("layer" + std::to_string(i + 1),
+                              std::make_shared<TransformerLayer>(options, self[i], cross.empty() ? nullptr : &cross[i], memory_size)));
   if (options.pre_norm) norm_ = owner.register_module("norm", std::make_shared<Norm>(options.norm, options.size));
 }
 
@@ -118,6 +118,23 @@ Tensor TransformerStack::Embed(const Tensor& ids, const Span& span, const Contex
   const Tensor words = embedding_->Forward(ids);
   const Tensor places = positions_->Embedding(span, words.options().requires_grad(false));
   return Dropout(places.defined() ? words + places : words, embedding_dropout_, *embedding_, "values", context, span.first);
+}
+
+Tensor TransformerStack::Run(const TransformerLayer& layer, const std::vector<Tensor>& inputs, const Span& span, Context& context,
+                             const AttentionPass& pass, const Forward& forward) const {
+  if (!context.recompute || !context.training || context.maps != search::Maps::none || layer.Reinforces(context))
+    return forward(inputs, context, pass);
+  std::vector<Tensor> parameters = layer.parameters();
+  for (const Tensor& p : positions_->parameters()) parameters.push_back(p);
+  Context own = context;  // nothing is recorded in it
+  const auto again = [this, span, own, pass, forward, like = inputs[0].options()](const std::vector<Tensor>& in) {
+    Context now = own;
+    const auto places = At(span, like.requires_grad(false));
+    AttentionPass here = pass;
+    here.places = places.get();
+    return forward(in, now, here);
+  };
+  return Recomputed(again, inputs, parameters);
 }
 
 std::vector<spec::AttentionSpec> SpecsOfLayers(const LayerSpecs& specs, int64_t layers, std::string_view path) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -42,6 +43,7 @@ class TransformerLayer : public Module {
 
   const Attention& self() const { return *self_; }
   const Attention* cross() const { return cross_.get(); }
+  bool Reinforces(const Context& context) const { return self_->Reinforces(context) || (cross_ && cross_->Reinforces(context)); }
 
   // The sublayers, each (B, T, size) -> (B, T, size); the first token stands at `position`.
   template <class F>
@@ -81,6 +83,11 @@ class TransformerStack {
   // ids (B, T) -> (B, T, size), the first at position span.first.
   at::Tensor Embed(const at::Tensor& ids, const Span& span, const Context& context) const;
   std::unique_ptr<Places> At(const Span& span, const at::TensorOptions& like) const { return positions_->At(span, like); }
+  // One layer's pass over its inputs, what enters it first; its inner values are computed again in the backward pass where the context says
+  // so. A layer whose maps or choices are recorded keeps them.
+  using Forward = std::function<at::Tensor(const std::vector<at::Tensor>& inputs, Context& context, const AttentionPass& pass)>;
+  at::Tensor Run(const TransformerLayer& layer, const std::vector<at::Tensor>& inputs, const Span& span, Context& context,
+                 const AttentionPass& pass, const Forward& forward) const;
   // After the last layer.
   at::Tensor Finish(const at::Tensor& x) const { return norm_ ? norm_->Forward(x) : x; }
 

@@ -49,12 +49,17 @@ Tensor TransformerDecoder::Forward(const Memory& memory, const Tensor& inputs, C
   const AttentionPass pass{0, places.get(), MapKind::input, false};
   for (size_t i = 0; i < stack_->layers().size(); i++) {
     const auto& layer = stack_->layers()[i];
-    // Padding stands behind the tokens that are real, so that none of them sees it.
-    x = layer->Self(x, context, 0, [&](const Tensor& y) { return layer->self().ForwardSelf(y, {}, context, pass); });
-    if (const Attention* cross = layer->cross())
-      x = layer->Cross(x, context, 0,
-                       [&](const Tensor& y) { return cross->Forward(y, cross->Prepare(memory.states, memory.lengths), context, Cross(i)); });
-    x = layer->Feed(x, context, 0);
+    const auto forward = [&layer, lengths = memory.lengths, of_source = Cross(i)](const std::vector<Tensor>& in, Context& c,
+                                                                                  const AttentionPass& p) {
+      // Padding stands behind the tokens that are real, so that none of them sees it.
+      Tensor y = layer->Self(in[0], c, 0, [&](const Tensor& t) { return layer->self().ForwardSelf(t, {}, c, p); });
+      if (const Attention* cross = layer->cross())
+        y = layer->Cross(y, c, 0, [&](const Tensor& t) { return cross->Forward(t, cross->Prepare(in[1], lengths), c, of_source); });
+      return layer->Feed(y, c, 0);
+    };
+    std::vector<Tensor> in = {x};
+    if (layer->cross()) in.push_back(memory.states);
+    x = stack_->Run(*layer, in, span, context, pass, forward);
   }
   return stack_->Finish(x);
 }

@@ -17,8 +17,11 @@ Memory TransformerEncoder::Forward(const Tensor& ids, const Tensor& lengths, Con
   const auto places = stack_->At(span, x.options());
   const AttentionPass pass{0, places.get(), MapKind::source, false};
   for (const auto& layer : stack_->layers()) {
-    x = layer->Self(x, context, 0, [&](const Tensor& y) { return layer->self().ForwardSelf(y, lengths, context, pass); });
-    x = layer->Feed(x, context, 0);
+    const auto forward = [lengths, &layer](const std::vector<Tensor>& in, Context& c, const AttentionPass& p) {
+      const Tensor read = layer->Self(in[0], c, 0, [&](const Tensor& y) { return layer->self().ForwardSelf(y, lengths, c, p); });
+      return layer->Feed(read, c, 0);
+    };
+    x = stack_->Run(*layer, {x}, span, context, pass, forward);
   }
   x = stack_->Finish(x);
   const Tensor real = at::arange(ids.size(1), lengths.options()).unsqueeze(0) < lengths.unsqueeze(1);  // (B, S)

@@ -41,7 +41,8 @@ struct LayerSpec : spec::AttentionSpec {
   template <class F>
   static void Declare(F& field) {
     AttentionSpec::Declare(field);
-    field("layers", &LayerSpec::layers, "in a list: how many layers, from the one before upwards, have this attention; none: one").Range(1, 1024);
+    field("layers", &LayerSpec::layers, "in a list: how many layers, from the one before upwards, have this attention; none: one")
+        .Range(1, 1024);
   }
   bool operator==(const LayerSpec&) const = default;
 };
@@ -70,7 +71,8 @@ struct TransformerOptions {
     field("activation", &Options::activation, "of the feed-forward networks");
     field("norm", &Options::norm, "what keeps the vectors' size");
     field("pre_norm", &Options::pre_norm,
-          "normalise what enters a sublayer, x + f(norm(x)) (Xiong et al. 2020); false: what leaves it, norm(x + f(x)) (Vaswani et al. 2017)");
+          "normalise what enters a sublayer, x + f(norm(x)) (Xiong et al. 2020); false: what leaves it, norm(x + f(x)) (Vaswani et al. "
+          "2017)");
     field("positions", &Options::positions, "how the layers know the order of tokens");
     field("embedding_dropout", &Options::embedding_dropout, "of word vectors and positions").Range(0, 0.95);
     field("dropout", &Options::dropout, "of what each sublayer adds").Range(0, 0.95);
@@ -116,10 +118,12 @@ struct TransformerDecoderOptions : TransformerOptions {
     DeclareStack<TransformerDecoderOptions>(field);
     field("attention", &TransformerDecoderOptions::attention, "by role");
     field("alignment_layer", &TransformerDecoderOptions::alignment_layer,
-          "whose attention to the source tells what a token translates, and is guided by given alignments, from 1 at the bottom; none: the last "
+          "whose attention to the source tells what a token translates, and is guided by given alignments, from 1 at the bottom; none: the "
+          "last "
           "but one (Garg et al. 2019)")
         .Range(1, 1024);
-    field("alignment_head", &TransformerDecoderOptions::alignment_head, "the same, which head, from 1; none: the mean of all").Range(1, 1024);
+    field("alignment_head", &TransformerDecoderOptions::alignment_head, "the same, which head, from 1; none: the mean of all")
+        .Range(1, 1024);
   }
   bool operator==(const TransformerDecoderOptions&) const = default;
 };

@@ -238,8 +238,8 @@ Shape Check(const Call& c) {
     CheckBroadcast("attn_bias", c.attn_bias, s, c.value.device());
   }
   if (c.alibi_slopes.defined()) {
-    ATTEND_EXPECT(at::isFloatingType(c.alibi_slopes.scalar_type()) && c.alibi_slopes.dim() == 1 && c.alibi_slopes.sym_size(0) == s.heads, kPart,
-                  "alibi_slopes (", s.heads, ") of floats, one a query head; found ", c.alibi_slopes.sym_sizes(), " of ",
+    ATTEND_EXPECT(at::isFloatingType(c.alibi_slopes.scalar_type()) && c.alibi_slopes.dim() == 1 && c.alibi_slopes.sym_size(0) == s.heads,
+                  kPart, "alibi_slopes (", s.heads, ") of floats, one a query head; found ", c.alibi_slopes.sym_sizes(), " of ",
                   c.alibi_slopes.scalar_type());
   }
   CheckSupport(c, s);

@@ -267,7 +267,8 @@ Gradients Backward(const BackwardCall& b) {
   if (needs(kScores)) out[kScores] = grad.to(p.shape.dtype);
   if (needs(kBias)) out[kBias] = grad.sum_to_size(c.attn_bias.sizes()).to(c.attn_bias.scalar_type()).contiguous();
   if (needs(kSlopes))
-    out[kSlopes] = (grad * Distances(c, p.queries, p.keys, grad.scalar_type())).sum(at::IntArrayRef{0, 2, 3}).neg().to(c.alibi_slopes.scalar_type());
+    out[kSlopes] =
+        (grad * Distances(c, p.queries, p.keys, grad.scalar_type())).sum(at::IntArrayRef{0, 2, 3}).neg().to(c.alibi_slopes.scalar_type());
   if (!of_score) return out;
   const ScoreGradients g = ScoresBackward(p, p.Folded(grad), {needs(kQuery), needs(kKey), needs(kParam)});
   if (needs(kQuery)) out[kQuery] = p.Whole(g.query).to(p.shape.dtype);

@@ -131,7 +131,8 @@ class LanguagePredictor : public Predictor {
 
   Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write) override {
     Output out;
-    workers_.Run(1, [&](int64_t) { out = writer_.Generate(request, write); });
+    workers_.Run(
+        1, [&](int64_t) { out = writer_.Generate(request, write); }, /*shared=*/true);
     return out;
   }
 
@@ -189,7 +190,8 @@ std::pair<data::PlainText, data::PlainText> OpenTexts(const data::DataOptions& o
   const auto share = static_cast<int64_t>(options.hold_out * static_cast<double>(train.lines()));
   const int64_t lines = std::min(options.hold_out_lines, std::max<int64_t>(share, 1));
   if (lines >= train.lines())
-    throw UserError("data.valid", "a validation text, or more training text to hold the end of out", std::to_string(train.lines()) + " lines");
+    throw UserError("data.valid", "a validation text, or more training text to hold the end of out",
+                    std::to_string(train.lines()) + " lines");
   const auto [kept, held] = train.CutOff(lines);
   progress.Note("training text: " + count(kept));
   progress.Note("validation text: the last of it held out, " + count(held));

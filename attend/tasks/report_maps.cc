@@ -31,10 +31,7 @@ std::vector<report::AttentionMap> ToReport(const std::vector<search::HypothesisM
   inputs.insert(inputs.end(), rows.begin(), rows.end() - (rows.empty() ? 0 : 1));
   std::vector<report::AttentionMap> out;
   for (const search::HypothesisMap& map : maps)
-    out.push_back(ToReport(map, rows,
-                           map.over == search::MapOver::source  ? source
-                           : map.over == search::MapOver::input ? inputs
-                                                                : rows));
+    out.push_back(ToReport(map, rows, map.over == search::MapOver::source ? source : map.over == search::MapOver::input ? inputs : rows));
   return out;
 }
 

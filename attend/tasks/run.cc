@@ -13,8 +13,6 @@
 namespace attend::tasks {
 namespace {
 
-std::string Megabytes(int64_t bytes) { return std::to_string(bytes / (1 << 20)) + " MiB"; }
-
 // The model that a run starts from brings its tokenizer along.
 void ExpectTextOf(const RunOptions& options) {
   auto first = ReadConfig(data::ModelDirectory(options.train.init)).text;
@@ -69,10 +67,8 @@ std::shared_ptr<models::SequenceModel> BeginModel(const RunOptions& options, con
     train::LoadTensors(data::ModelDirectory(options.train.init).model(), train::Parameters(*model));
   int64_t parameters = 0;
   for (const auto& p : model->parameters()) parameters += p.numel();
-  const auto threads = static_cast<int>(workers.count());
-  progress.Note("model: " + std::to_string(parameters) + " parameters; training will take about " +
-                Megabytes(train::EstimateMemory(*model, options.train, tokenizers.target->size(), threads)) + " of memory on " +
-                std::to_string(threads) + (threads == 1 ? " thread" : " threads"));
+  progress.Note("model: " + std::to_string(parameters) + " parameters, on " + std::to_string(workers.count()) +
+                (workers.count() == 1 ? " thread" : " threads"));
   return model;
 }
 
@@ -84,9 +80,8 @@ bool Conclude(const train::RunResult& result, const RunOptions& options, const s
   }
   char best[64];
   std::snprintf(best, sizeof(best), "%.2f", result.best);
-  progress.Note("finished after " + result.reason + ", " + std::to_string(result.step) + " steps, " +
-                train::Duration(Seconds() - started) + "; best " + std::string(Name(options.train.metric)) + " " + best +
-                "; the model lies in " + out);
+  progress.Note("finished after " + result.reason + ", " + std::to_string(result.step) + " steps, " + train::Duration(Seconds() - started) +
+                "; best " + std::string(Name(options.train.metric)) + " " + best + "; the model lies in " + out);
   return true;
 }
 

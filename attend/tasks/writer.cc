@@ -23,6 +23,38 @@ std::string_view Settled(std::string_view text) {
   return text;
 }
 
+// Tells a growing text piece by piece, reading only its last line again.
+class Telling {
+ public:
+  using Write = std::function<void(std::string_view)>;
+  explicit Telling(std::function<std::string(std::span<const int32_t>)> text_of) : text_of_(std::move(text_of)) {}
+
+  // What the text of `ids`, those of before and more, has more than then; whole: with an unfinished character too. write: null to tell
+  // nobody.
+  void Go(std::span<const int32_t> ids, bool whole, const Write& write) {
+    for (size_t i = line_; i < ids.size(); i++) {
+      if (ids[i] != text::kEos) continue;
+      const std::string ended = text_of_(ids.subspan(line_, i + 1 - line_));
+      Tell(ended, write);
+      told_of_line_ = 0;
+      line_ = i + 1;
+    }
+    const std::string open = text_of_(ids.subspan(line_));
+    Tell(whole ? std::string_view(open) : Settled(open), write);
+  }
+
+ private:
+  void Tell(std::string_view of_line, const Write& write) {
+    if (of_line.size() <= told_of_line_) return;
+    if (write) write(of_line.substr(told_of_line_));
+    told_of_line_ = of_line.size();
+  }
+
+  std::function<std::string(std::span<const int32_t>)> text_of_;
+  size_t line_ = 0;          // where the last line begins, in tokens
+  size_t told_of_line_ = 0;  // bytes
+};
+
 }  // namespace
 
 data::TokenText Tokens(const data::PlainText& text, const text::Tokenizer& tokenizer) {
@@ -56,7 +88,8 @@ Output Writer::Generate(const GenerateRequest& request, const std::function<void
   std::vector<int32_t> ids = Tokens(data::PlainText::Of(request.prompt), *tokenizer_).ids;
   const size_t prompt = ids.size(), all = prompt + static_cast<size_t>(request.tokens);
   if (request.maps && !carries_ && static_cast<int64_t>(all) > context_)
-    throw UserError("show", "a text and its continuation of at most " + std::to_string(context_) + " tokens (data.context), to look at at once",
+    throw UserError("show",
+                    "a text and its continuation of at most " + std::to_string(context_) + " tokens (data.context), to look at at once",
                     std::to_string(prompt) + " and " + std::to_string(request.tokens));
   data::Batch batch;
   batch.examples = {request.number};
@@ -64,7 +97,8 @@ Output Writer::Generate(const GenerateRequest& request, const std::function<void
   sampling.temperature = request.temperature;
   sampling.top_k = request.top_k;
   sampling.top_p = request.top_p;
-  sampling.row_keys = {random::RowKey(static_cast<uint64_t>(request.seed), random::Purpose("generate"), 0, static_cast<uint64_t>(request.number))};
+  sampling.row_keys = {
+      random::RowKey(static_cast<uint64_t>(request.seed), random::Purpose("generate"), 0, static_cast<uint64_t>(request.number))};
 
   std::unique_ptr<search::Decoder> decoder;
   std::unique_ptr<search::Grower> grower;
@@ -80,7 +114,8 @@ Output Writer::Generate(const GenerateRequest& request, const std::function<void
   };
   start(!carries_ && static_cast<int64_t>(prompt) > context_ / 2 ? prompt - static_cast<size_t>(context_ / 2) : 0);
   if (request.maps) start(0);
-  size_t written = TextOf({ids.data(), prompt}).size();
+  Telling telling([this](std::span<const int32_t> of) { return TextOf(of); });
+  telling.Go(ids, true, nullptr);  // the prompt is there
   Output out;
   while (read < all) {
     if (!carries_ && static_cast<int64_t>(read - begin) >= context_) start(read - static_cast<size_t>(context_ / 2));
@@ -93,12 +128,7 @@ Output Writer::Generate(const GenerateRequest& request, const std::function<void
     live = {grower->history().Add(live.node, ids[read], result.chosen_log_probs[0], live.row), live.row,
             live.log_prob + result.chosen_log_probs[0]};
     read++;
-    if (known || !write) continue;
-    const std::string text = TextOf(ids);
-    const std::string_view settled = read == all ? std::string_view(text) : Settled(text);
-    if (settled.size() <= written) continue;
-    write(settled.substr(written));
-    written = settled.size();
+    if (!known) telling.Go(ids, read == all, write);
   }
   const search::Hypothesis found = grower->history().Read(live.node, false, 0, request.maps);
   out.text = TextOf(ids);

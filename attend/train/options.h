@@ -69,6 +69,7 @@ struct TrainOptions {
   double ema = 0.999;
   int64_t average = 0;
   Precision precision = Precision::automatic;
+  bool gradient_checkpointing = false;
   int64_t validate_steps = 0;
   metrics::MetricKind metric = metrics::MetricKind::bleu;
   int64_t patience = 10;
@@ -116,6 +117,9 @@ struct TrainOptions {
           "instead of ema: validate and keep the mean of the weights at the last so many validations; 0: off")
         .Range(0, 100);
     field("precision", &TrainOptions::precision, "of matrix products");
+    field("gradient_checkpointing", &TrainOptions::gradient_checkpointing,
+          "layers of Transformers keep what enters them alone, and compute the rest again in the backward pass: less memory, a third more "
+          "time");
     field("validate_steps", &TrainOptions::validate_steps, "updates between validations; 0: once an epoch").Range(0, 1e9);
     field("metric", &TrainOptions::metric, "on the validation text: chooses the weights that are kept");
     field("patience", &TrainOptions::patience, "stop after so many validations without improvement; 0: never").Range(0, 1e6);

@@ -12,8 +12,10 @@
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "attend/train/events.h"
+#include "attend/train/memory.h"
 #include "attend/train/optimiser.h"
 #include "attend/train/schedule.h"
 #include "attend/train/stop.h"
@@ -123,6 +125,10 @@ class Run {
     stream_ = open(state_.position);
     log_.open(directory.log(), std::ios::app | std::ios::ate);  // tellp is asked before anything is written
     events_ = std::make_unique<EventFile>(directory.root() / state_.events);
+    if (!Limit().empty()) return;
+    first_ = stream_->Next();
+    progress_.Note("training takes about " + std::to_string(EstimateMemory(task, options, *first_, workers.count()) >> 20) +
+                   " MiB of memory");
   }
 
   RunResult Go() {
@@ -188,19 +194,23 @@ class Run {
     std::vector<models::LossSum> losses(static_cast<size_t>(parts));
     const size_t first = gradients.size();
     gradients.resize(first + static_cast<size_t>(parts));
-    workers_.Run(parts, [&](int64_t k) {
-      const data::Batch slice = Slice(batch, k, parts);
-      nn::Context context;
-      context.training = true;
-      context.seed = static_cast<uint64_t>(options_.seed);
-      context.step = static_cast<uint64_t>(batch.position);
-      context.examples = slice.examples;
-      context.baseline = state_.baseline;
-      losses[static_cast<size_t>(k)] = task_.Loss(slice, context);
-      std::vector<Tensor> inputs(updater_.parameters());
-      gradients[first + static_cast<size_t>(k)] =
-          torch::autograd::grad({losses[static_cast<size_t>(k)].total}, inputs, {}, std::nullopt, false, true);
-    });
+    workers_.Run(
+        parts,
+        [&](int64_t k) {
+          const data::Batch slice = Slice(batch, k, parts);
+          nn::Context context;
+          context.training = true;
+          context.seed = static_cast<uint64_t>(options_.seed);
+          context.step = static_cast<uint64_t>(batch.position);
+          context.examples = slice.examples;
+          context.baseline = state_.baseline;
+          context.recompute = options_.gradient_checkpointing;
+          losses[static_cast<size_t>(k)] = task_.Loss(slice, context);
+          std::vector<Tensor> inputs(updater_.parameters());
+          gradients[first + static_cast<size_t>(k)] =
+              torch::autograd::grad({losses[static_cast<size_t>(k)].total}, inputs, {}, std::nullopt, false, true);
+        },
+        /*shared=*/true);
     for (const models::LossSum& loss : losses) {
       batch_nll_ += loss.nll;
       batch_loss_ += loss.loss;
@@ -214,7 +224,7 @@ class Run {
     batch_tokens_ = 0;
     const int64_t epoch = state_.position.epoch;
     for (int64_t i = 0; i < options_.accumulate; i++) {
-      Accumulate(stream_->Next(), gradients);
+      Accumulate(first_ ? *std::exchange(first_, std::nullopt) : stream_->Next(), gradients);
       state_.position = stream_->position();
     }
     epoch_ended_ = state_.position.epoch != epoch;
@@ -418,6 +428,7 @@ class Run {
   NamedTensors parameters_;
   Updater updater_;
   std::unique_ptr<data::PrefetchedStream> stream_;
+  std::optional<data::Batch> first_;  // taken before the first update, to see how much memory it takes
   std::ofstream log_;
   std::unique_ptr<EventFile> events_;
   RunState state_;
@@ -436,20 +447,6 @@ class Run {
 RunResult Train(Trainable& task, const TrainOptions& options, const data::ModelDirectory& directory, const OpenStream& open,
                 models::Workers& workers, Progress& progress, double started) {
   return Run(task, options, directory, open, workers, progress, started).Go();
-}
-
-int64_t EstimateMemory(const nn::Module& module, const TrainOptions& options, int64_t vocabulary, int workers) {
-  int64_t parameters = 0, width = 0;
-  for (const auto& p : module.parameters()) {
-    parameters += p.numel();
-    width = std::max(width, p.dim() > 1 ? std::min(p.size(0), p.size(1)) : 0);
-  }
-  const int64_t moments = options.optimiser == Optimiser::sgd ? 1 : 2;
-  // Weights, a gradient for each worker, moments, moving average or snapshots, and copies of the best, candidate and present weights.
-  const int64_t copies = 1 + workers + moments + (options.ema > 0 ? 1 : 0) + options.average + 3;
-  // Logits are the largest activation; the others together are some fifty numbers for each unit of the widest layer.
-  const int64_t tokens = options.batch_sentences > 0 ? options.batch_sentences * 50 : options.batch_tokens;
-  return 4 * (copies * parameters + tokens * (vocabulary + 50 * width));
 }
 
 }  // namespace attend::train

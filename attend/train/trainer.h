@@ -49,9 +49,6 @@ using OpenStream = std::function<std::unique_ptr<data::PrefetchedStream>(data::P
 RunResult Train(Trainable& task, const TrainOptions& options, const data::ModelDirectory& directory, const OpenStream& open,
                 models::Workers& workers, Progress& progress, double started);
 
-// A rough upper bound of the memory of training, in bytes: weights, gradients, moments, averages and one batch's activations.
-int64_t EstimateMemory(const nn::Module& module, const TrainOptions& options, int64_t vocabulary, int workers);
-
 // Rows k, k + parts, ... of a batch, cut to their own longest row; target_tokens stays the whole batch's.
 data::Batch Slice(const data::Batch& batch, int64_t k, int64_t parts);
 

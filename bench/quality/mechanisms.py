@@ -74,6 +74,8 @@ def variants():
     lists = json.loads(common.attend("mechanisms", "--json"))
     out = {"default": []}
     for entry in lists:
+        if entry["list"] not in OPTIONS:  # positions, which are not of recurrent models
+            continue
         for mechanism in entry["mechanisms"]:
             name = f"{entry['field']} {mechanism['name']}"
             if name not in ("score additive", "support all", "normaliser softmax", "readout soft", "readout hard", "fusion conditional", "cell gru",

@@ -28,7 +28,8 @@ struct Case {
   Normaliser normaliser = Normaliser::softmax;
   int64_t batch = 2, heads = 2, kv_heads = 1, queries = 5, keys = 7, dim = 3, value_dim = 4;
   float scale = 0.5f;
-  bool causal = false, mask = false, bias = false, slopes = false, globals = false, weights = false, lse = false, shared_param = false, lengths = false;
+  bool causal = false, mask = false, bias = false, slopes = false, globals = false, weights = false, lse = false, shared_param = false,
+       lengths = false;
   std::optional<int64_t> left, right, block, look_back;
   float half_width = 0;  // 0: no centres
   double dropout = 0;
@@ -178,9 +179,9 @@ Results Reference(const Case& c, const Inputs& x) {
         for (int64_t j = 0; j < c.keys; j++) {
           w[static_cast<size_t>(j)] = -kInf;
           if (!Visible(c, x, b, h, i, j)) continue;
-          w[static_cast<size_t>(j)] =
-              ScoreOf(c, x, b, h, i, j) + (c.bias ? x.bias[static_cast<size_t>((h * c.queries + i) * c.keys + j)] : 0) -
-              (c.slopes ? x.slopes[static_cast<size_t>(h)] * static_cast<double>(std::abs(c.offset + i - j)) : 0);
+          w[static_cast<size_t>(j)] = ScoreOf(c, x, b, h, i, j) +
+                                      (c.bias ? x.bias[static_cast<size_t>((h * c.queries + i) * c.keys + j)] : 0) -
+                                      (c.slopes ? x.slopes[static_cast<size_t>(h)] * static_cast<double>(std::abs(c.offset + i - j)) : 0);
         }
         out.lse.push_back(Normalise(c.normaliser, w, out.margin));
         const random::Dropout dropout(c.dropout);

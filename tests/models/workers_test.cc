@@ -38,6 +38,23 @@ TEST(Workers, EachTaskRunsOnceAndTheFirstErrorIsThrown) {
   }
 }
 
+TEST(Workers, FewTasksMayHaveTheThreadsOfAll) {
+  const int before = at::get_num_threads();
+  Workers workers(4);
+  for (const auto& [tasks, threads] : {std::pair<int64_t, int>{1, 4}, {2, 2}, {3, 1}, {4, 1}, {9, 1}}) {
+    std::atomic<int> alike = 0;
+    workers.Run(
+        tasks, [&, expected = threads](int64_t) { alike += at::get_num_threads() == expected; }, /*shared=*/true);
+    EXPECT_EQ(alike, tasks);
+    workers.Run(1, [&](int64_t) { alike += at::get_num_threads() == 1; });
+    EXPECT_EQ(alike, tasks + 1);
+  }
+  EXPECT_EQ(at::get_num_threads(), before);
+  int elsewhere = 0;
+  std::thread([&] { elsewhere = at::get_num_threads(); }).join();
+  EXPECT_EQ(elsewhere, before);
+}
+
 TEST(Workers, GradientModeIsTheCallersAndLinearAlgebraHasOneThread) {
   const int before = at::get_num_threads();
   Workers workers(2);

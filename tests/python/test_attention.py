@@ -199,6 +199,7 @@ def test_opcheck(score, more):
     {"readout": "gumbel", "temperature": 0.5, "seed": 3},
     {"centers": torch.tensor(2.0).expand(2, 4, 3).clone().requires_grad_(), "half_width": 2.0, "normaliser": "sparsemax"},
     {"normaliser": "sigmoid", "window": (1, 1), "global_keys": torch.tensor([True, False, False, False, False])},
+    {"alibi_slopes": torch.rand(4).requires_grad_(), "is_causal": True, "query_offset": 2},
 ])
 def test_opcheck_of_choices(options):
     query, key, value, _ = inputs(dtype=torch.float)
@@ -207,6 +208,23 @@ def test_opcheck_of_choices(options):
 
 def test_opcheck_of_dropout():
     torch.library.opcheck(torch.ops.attend.dropout.default, (draw(3, 4, 20, grad=True), torch.arange(3), 0.3, 0, 2, False))
+
+
+@pytest.mark.parametrize("dtype", [torch.float, torch.double])
+@pytest.mark.parametrize("score", ["scaled_dot", "additive"])
+def test_alibi_slopes_are_a_bias_that_grows_with_the_distance(dtype, score):
+    query, key, value, params = inputs(score, dtype=dtype, queries=70, keys=75)
+    slopes = torch.rand(4, dtype=dtype, requires_grad=True)
+    distance = (torch.arange(75) - torch.arange(5, 75)[:, None]).abs().to(dtype)
+    options = dict(score=score, params=params, is_causal=True, query_offset=5)
+    found = attend.attention(query, key, value, alibi_slopes=slopes, **options)
+    expected = attend.attention(query, key, value, attn_bias=-slopes[:, None, None] * distance, **options)
+    torch.testing.assert_close(found, expected)
+    of = (query, key, value, slopes, *params)
+    torch.testing.assert_close(torch.autograd.grad(found.sin().sum(), of), torch.autograd.grad(expected.sin().sum(), of))
+    some = attend.weights(query, key, rows=slice(3, 9), heads=slice(1, 3), alibi_slopes=slopes, **options)
+    whole = attend.attention(query, key, value, alibi_slopes=slopes, need_weights=True, **options).weights
+    torch.testing.assert_close(some, whole[:, 1:3, 3:9])
 
 
 def test_compiles_whole():
@@ -391,7 +409,7 @@ def test_seeds_of_64_bits():
     ({"global_keys": torch.ones(3).bool()}, r"global_keys \(5\) or \(2, 5\); found \[3\]"),
     ({"half_width": 2.0}, "centers and half_width together; found one of them"),
     ({"return_lse": True, "normaliser": "entmax15"}, "no return_lse with normaliser entmax15"),
-    ({"alibi_slopes": torch.ones(7)}, "alibi_slopes (4) of floats, one a query head; found [7]"),
+    ({"alibi_slopes": torch.ones(7)}, r"alibi_slopes \(4\) of floats, one a query head; found \[7\]"),
     ({"return_sample": True}, "return_sample"),
     ({"temperature": 0.5}, "temperature 1 with readout soft; found 0.5"),
     ({"attn_mask": torch.ones(3, 5)}, "attn_mask of bool, True = attend"),

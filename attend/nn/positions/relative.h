@@ -20,8 +20,7 @@ class relative : public Positions {
       throw UserError("positions", "layers of equally many heads with relative positions, which they share", "layers that differ in it");
     const int64_t side = options.buckets / (causal_ ? 1 : 2);
     if (options.distance <= side / 2)
-      throw UserError("positions",
-                      "a distance above the " + std::to_string(side / 2) + " buckets of single distances (positions.distance)",
+      throw UserError("positions", "a distance above the " + std::to_string(side / 2) + " buckets of single distances (positions.distance)",
                       std::to_string(options.distance));
     weight_ = AddParameter("weight", {sizes.heads, options.buckets}, Init::Normal(0.02));
   }
@@ -47,7 +46,8 @@ class relative : public Positions {
     const int64_t side = options_.buckets / (causal_ ? 1 : 2), single = side / 2;
     const at::Tensor distance = causal_ ? (-ahead).clamp_min(0) : ahead.abs();
     // From `single` on, logarithmically up to the distance at which the last bucket begins.
-    const double growth = static_cast<double>(side - single) / std::log(static_cast<double>(options_.distance) / static_cast<double>(single));
+    const double growth =
+        static_cast<double>(side - single) / std::log(static_cast<double>(options_.distance) / static_cast<double>(single));
     const at::Tensor ranges =
         (at::log(distance.clamp_min(1).to(at::kDouble) / static_cast<double>(single)) * growth + 1e-9).to(at::kLong) + single;
     const at::Tensor of_side = at::where(distance < single, distance, ranges.clamp_max(side - 1));

@@ -19,9 +19,7 @@ class rotary : public Positions {
  public:
   explicit rotary(const spec::RotaryPositions& options) : base_(options.base) {}
 
-  std::unique_ptr<Places> At(const Span& span, const at::TensorOptions&) const override {
-    return std::make_unique<Turning>(base_, span);
-  }
+  std::unique_ptr<Places> At(const Span& span, const at::TensorOptions&) const override { return std::make_unique<Turning>(base_, span); }
 
  private:
   class Turning : public Places {
