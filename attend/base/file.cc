@@ -156,6 +156,12 @@ void Sync(const Path& path) {
 }
 
 Descriptor TemporaryFile(const Path& directory) {
+#ifdef O_TMPFILE
+  // It never has a name, so that a process that is killed here leaves nothing.
+  Descriptor unnamed(open(directory.empty() ? "." : directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (unnamed.get() >= 0) return unnamed;
+#endif
+  // A file system without such files, or an error that the name makes clear.
   const Path name = TemporaryName(directory / "index");
   Descriptor file(open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (file.get() < 0) Fail("create", name);

@@ -22,7 +22,9 @@ struct Again : torch::autograd::Function<Again> {
   static Tensor forward(AutogradContext* ctx, at::TensorList, const c10::intrusive_ptr<Work>& work) {
     ctx->set_materialize_grads(false);
     ctx->saved_data["work"] = c10::IValue::make_capsule(work);
-    return work->f(work->inputs);
+    // Computed as the backward pass will, so that both see the same bits: layers go other ways where nothing is recorded.
+    const at::AutoGradMode record(true);
+    return work->f(work->inputs).detach();
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {

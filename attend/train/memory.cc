@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <memory>
 
 namespace attend::train {
@@ -53,6 +55,7 @@ int64_t EstimateMemory(Trainable& task, const TrainOptions& options, const data:
     const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
     nn::Context context;
     context.training = true;
+    context.step = std::numeric_limits<uint64_t>::max();  // no update's
     context.recompute = options.gradient_checkpointing;
     context.examples = part.examples;
     std::vector<at::Tensor> inputs;

@@ -1,9 +1,14 @@
 #include "attend/base/file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 
@@ -104,6 +109,21 @@ TEST_F(File, TemporaryFileHasNoName) {
   WriteAt(file, "cd", 2, "test");
   WriteAt(file, "ab", 0, "test");
   EXPECT_EQ(MappedFile(file, 4).bytes(), "abcd");
+}
+
+// Not even for a moment: a process that is killed meanwhile would leave it.
+TEST_F(File, TemporaryFileNeverHasAName) {
+  const Descriptor probe(open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (probe.get() < 0) GTEST_SKIP() << "a file system without files that have no name";
+  const Descriptor watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  ASSERT_GE(watch.get(), 0);
+  ASSERT_GE(inotify_add_watch(watch.get(), folder_.c_str(), IN_CREATE), 0);
+  const Descriptor file = TemporaryFile(folder_);
+  std::array<char, 4096> events;
+  EXPECT_EQ(read(watch.get(), events.data(), events.size()), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  const Descriptor named(open((folder_ / "named").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  EXPECT_GT(read(watch.get(), events.data(), events.size()), 0);  // the watch sees
 }
 
 TEST_F(File, LockExcludes) {

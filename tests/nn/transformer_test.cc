@@ -419,7 +419,8 @@ TEST(LanguageModel, StatesAreCarriedFromPieceToPiece) {
     }
 }
 
-// Inner values that are computed again give the gradients of those that are kept, bit for bit, with dropout and whatever positions are.
+// Inner values that are computed again give the gradients of those that are kept, bit for bit, with dropout and whatever positions are. What
+// layers share gets its sum in another order: a layer at a time.
 TEST(Transformer, CheckpointingChangesNothing) {
   const Tensor source = Ids(kSource, 1), lengths = torch::tensor(kSource), inputs = Ids({6, 6, 6, 6}, 2);
   for (const spec::Positions& positions : AllPositions()) {
@@ -437,7 +438,11 @@ TEST(Transformer, CheckpointingChangesNothing) {
       return torch::autograd::grad({(model.Forward(source, lengths, inputs, context) * weights).sum()}, model.parameters());
     };
     const auto kept = gradients(false), again = gradients(true);
-    for (size_t i = 0; i < kept.size(); i++) EXPECT_TRUE(torch::equal(kept[i], again[i])) << i;
+    const auto parameters = model.named_parameters();
+    for (size_t i = 0; i < kept.size(); i++) {
+      const bool shared = parameters[i].key().find("positions") != std::string::npos;
+      EXPECT_LE(Distance(kept[i], again[i]), shared ? 1e-12 : 0) << parameters[i].key();
+    }
   }
 }
 
