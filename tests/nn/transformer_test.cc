@@ -419,8 +419,8 @@ TEST(LanguageModel, StatesAreCarriedFromPieceToPiece) {
     }
 }
 
-// Inner values that are computed again give the gradients of those that are kept, bit for bit, with dropout and whatever positions are. What
-// layers share gets its sum in another order: a layer at a time.
+// Inner values that are computed again give the gradients of those that are kept, bit for bit, with dropout and whatever positions are.
+// What layers share gets its sum in another order: a layer at a time.
 TEST(Transformer, CheckpointingChangesNothing) {
   const Tensor source = Ids(kSource, 1), lengths = torch::tensor(kSource), inputs = Ids({6, 6, 6, 6}, 2);
   for (const spec::Positions& positions : AllPositions()) {

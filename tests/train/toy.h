@@ -119,9 +119,9 @@ class Toy : public Trainable {
   data::Batch valid;
   double smoothing = 0.1;
   std::function<void(int64_t step, const data::Batch& batch)> before_loss;  // step: -1 where memory is measured
-  std::function<double(int64_t validation)> judge;  // the metric, instead of perplexity
-  std::optional<int64_t> poison;                    // the step whose loss is not a number
-  std::vector<NamedTensors> seen;                   // the weights that were validated
+  std::function<double(int64_t validation)> judge;                          // the metric, instead of perplexity
+  std::optional<int64_t> poison;                                            // the step whose loss is not a number
+  std::vector<NamedTensors> seen;                                           // the weights that were validated
 
  private:
   std::shared_ptr<models::SequenceModel> model_;
