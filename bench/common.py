@@ -59,7 +59,7 @@ def processor_seconds(pid):
 
 def attend(*arguments, log=None, usage=None, program=PROGRAM):
     """Runs the program; its progress goes to `log` or to the terminal. Returns standard output. usage: a dictionary that receives
-    `seconds` of processor time, which does not depend on what runs beside."""
+    `seconds` of processor time, which does not depend on what runs beside, and `memory`, the most anonymous bytes."""
     global peak_memory
     process = subprocess.Popen([str(program), *map(str, arguments)], stdout=subprocess.PIPE, stderr=open(log, "a") if log else None, text=True)
     output = []
@@ -67,11 +67,11 @@ def attend(*arguments, log=None, usage=None, program=PROGRAM):
     reader.start()
     while process.poll() is None:
         try:
-            with open(f"/proc/{process.pid}/status") as status:
-                peak_memory = max([peak_memory] + [int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon")])
+            memory = kernel_bytes(f"{process.pid}/status", "RssAnon")
+            peak_memory = max(peak_memory, memory)
             if usage is not None:
-                usage["seconds"] = processor_seconds(process.pid)
-        except (FileNotFoundError, ProcessLookupError, IndexError):
+                usage |= {"seconds": processor_seconds(process.pid), "memory": max(memory, usage.get("memory", 0))}
+        except (FileNotFoundError, ProcessLookupError, IndexError, StopIteration):
             pass
         try:
             process.wait(0.2)

@@ -16,8 +16,8 @@
 namespace attend::tasks::language_model {
 namespace {
 
-constexpr int64_t kValidationRows = 16;  // of a validation batch
 constexpr int64_t kSampleTokens = 60;
+constexpr int64_t kValidationStreams = 16;
 
 // A recurrent decoder's state goes on from piece to piece; attention alone looks back within a piece.
 bool Carries(const RunOptions& options) { return std::holds_alternative<nn::RecurrentDecoderOptions>(options.model.decoder); }
@@ -91,7 +91,7 @@ class LanguageTask : public train::Trainable {
 
   train::Validation Validate(models::Workers& workers, int64_t samples) override {
     train::Validation out;
-    const metrics::LogLikelihood sum = writer_.Evaluate(tokens_, 0, kValidationRows, workers);
+    const metrics::LogLikelihood sum = writer_.Evaluate(tokens_, 0, kValidationStreams, workers);
     out.perplexity = metrics::Perplexity(sum);
     out.metrics = {metrics::PerplexityMetric(sum), metrics::BitsPerCharacterMetric(sum, tokens_.characters)};
     for (const metrics::Metric& m : out.metrics)
@@ -150,8 +150,8 @@ class LanguagePredictor : public Predictor {
       add(writer_.Evaluate(tokens, 0, 1, workers_), "state:carried");
     } else {
       const int64_t stride = std::max<int64_t>(1, writer_.context() / 2);
-      add(writer_.Evaluate(tokens, stride, kValidationRows, workers_), "window:" + context + "|stride:" + std::to_string(stride));
-      add(writer_.Evaluate(tokens, 0, kValidationRows, workers_), "pieces:" + context);
+      add(writer_.Evaluate(tokens, stride, 1, workers_), "window:" + context + "|stride:" + std::to_string(stride));
+      add(writer_.Evaluate(tokens, 0, 1, workers_), "pieces:" + context);
     }
     return out;
   }

@@ -23,7 +23,7 @@ RunOptions DefaultsOf(Task task) {
 
 RunOptions ReadRunOptions(const config::Source& source) {
   const std::string init = source.Peek("train.init").value_or(""), task = source.Peek("task").value_or("");
-  RunOptions options = DefaultsOf(task.empty() ? RunOptions{}.task : ParseChoice<Task>("task", task));
+  RunOptions options = DefaultsOf(ChoiceNamed<Task>(task).value_or(RunOptions{}.task));  // a wrong name is refused below
   if (!init.empty()) {
     const data::ModelDirectory directory{Path(init)};
     directory.ExpectModel("train.init");

@@ -13,6 +13,7 @@ namespace {
 // The start symbol of a text: as if a line had ended before it. Pieces from anywhere in a text hardly ever follow its beginning, so that a
 // symbol of its own would hardly ever be seen.
 constexpr int32_t kBeginning = text::kEos;
+constexpr int64_t kEvaluatedTokens = 4096;  // at once: not more memory than training takes
 
 const search::Symbols kSymbols = {kBeginning, -1, {text::kPad, text::kBos, text::kUnknown}};
 
@@ -150,7 +151,8 @@ std::vector<data::Batch> Writer::Windows(const data::TokenText& text, int64_t st
   return data::TokenStream::Sliding(text, options, stride);
 }
 
-metrics::LogLikelihood Writer::Evaluate(const data::TokenText& text, int64_t stride, int64_t rows, models::Workers& workers) const {
+metrics::LogLikelihood Writer::Evaluate(const data::TokenText& text, int64_t stride, int64_t streams, models::Workers& workers) const {
+  const int64_t rows = carries_ ? streams : std::max<int64_t>(1, kEvaluatedTokens / context_);
   const std::vector<data::Batch> batches = Windows(text, stride, rows);
   const int64_t parts = carries_ ? std::min<int64_t>(workers.count(), rows) : static_cast<int64_t>(batches.size());
   std::vector<metrics::LogLikelihood> sums(static_cast<size_t>(parts));

@@ -36,8 +36,8 @@ class Writer {
 
   // How well each token is foretold by those before it. stride 0: the text in pieces of `context` tokens, each from its first token on, as
   // nanoGPT estimates its loss; above 0: windows of `context` tokens that move by `stride`, each counting its last `stride` tokens, so that
-  // all but the first see at least context - stride tokens. A model that carries its state reads the text in `rows` parts side by side.
-  metrics::LogLikelihood Evaluate(const data::TokenText& text, int64_t stride, int64_t rows, models::Workers& workers) const;
+  // all but the first see at least context - stride tokens. A model that carries its state reads the text in `streams` parts side by side.
+  metrics::LogLikelihood Evaluate(const data::TokenText& text, int64_t stride, int64_t streams, models::Workers& workers) const;
 
  private:
   std::string TextOf(std::span<const int32_t> ids) const;

@@ -97,7 +97,7 @@ def test_given_validation_text(here):
 def test_plain_output_and_logs(here):
     told = train(here, "--train.steps", 12, "--train.validate_steps", 6, "--train.log_steps", 3)
     assert "\r" not in told and "\033" not in told
-    assert re.search(r"model: \d+ parameters; training will take about \d+ MiB of memory on 1 thread", told)
+    assert re.search(r"model: \d+ parameters, on 1 thread\ntraining takes about \d+ MiB of memory\n", told)
     assert len(re.findall(r"^epoch [\d.]+  step \d+  loss [\d.]+  ppl [\d.]+  \d+ tok/s  rate \S+", told, re.MULTILINE)) == 4
     validations = re.findall(r"^validation at step (\d+): perplexity [\d.]+  BLEU [\d.]+  chrF2 [\d.]+  exact match [\d.]+  attention entropy [\d.]+", told, re.MULTILINE)
     assert validations == ["6", "12"]
