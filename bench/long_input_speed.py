@@ -20,6 +20,7 @@ WAYS = {
     "window 256": "{heads: 4, " + WINDOW + "}",
     "block 256": "{heads: 4, " + BLOCK + "}",
     "block 256, the last layer full": "[{heads: 4, layers: 3, " + BLOCK + "}, {heads: 4}]",
+    "itself alone": "{heads: 4, support: {kind: window, left: 0, right: 0}}",  # what all but attention takes
 }
 work = common.WORK / "long_input_speed"
 shutil.rmtree(work, ignore_errors=True)
@@ -34,8 +35,12 @@ for name, attention in WAYS.items():
                   "--threads", a.threads, "--out", work / "model", "--restart", log=work / "train.log")
     times[name] = [LENGTH / line["tokens_per_second"] for line in common.log_lines(work / "model", "train")[1:]]
     figures += [common.figure(f"{name}: one update", times[name], "s"), common.figure(f"{name}: memory, at most", common.peak_memory / 2**20, "MiB")]
-figures += [common.figure(f"{name} / full: time of an update", statistics.median(times[name]) / statistics.median(times["full"]), "x",
+median = {name: statistics.median(of) for name, of in times.items()}
+figures += [common.figure(f"{name} / full: time of an update", median[name] / median["full"], "x",
                           "<= 0.05" if name == "window 256" else None) for name in WAYS if name != "full"]
+rest = median["itself alone"]
+figures.append(common.figure("window 256 / full: what attention adds to an update in which tokens see themselves alone",
+                             (median["window 256"] - rest) / (median["full"] - rest), "x"))
 common.write("long_input_speed", "A language model's update at 16,384 tokens", "tools/bench.sh long_input_speed", figures, [shakespeare.INPUT], a.threads,
              f"{LAYERS} layers of width {SIZE}, 4 heads, one piece of {LENGTH:,} characters; forward, backward and update; fp32 attention, products as train.precision "
              "auto has them. Memory: anonymous, of the whole program.")

@@ -11,8 +11,12 @@ import pytest
 from program import ATTEND, SOAK, TINY, attend, data, expect_error, text_of, tree
 
 KILLS = 60 if SOAK else 20
-RUN = ["train", *data(), *TINY, "--train.steps", "20", "--train.epochs", "1000", "--train.validate_steps", "4", "--train.log_steps", "5",
-       "--train.accumulate", "2", "--train.schedule", "plateau", "--train.plateau_patience", "1", "--train.learning_rate", "0.01"]
+LONG = ["train", *data(), "--train.steps", "20", "--train.epochs", "1000", "--train.validate_steps", "4", "--train.log_steps", "5",
+        "--train.accumulate", "2", "--train.schedule", "plateau", "--train.plateau_patience", "1", "--train.learning_rate", "0.01"]
+RUN = LONG + TINY
+TRANSFORMER = LONG + ["--text.tokenizer", "character", "--train.batch_tokens", "600", "--threads", "1", "--train.average", "2", "--train.ema", "0",
+                      *(word for side in ("encoder", "decoder") for name, value in {"kind": "transformer", "size": "16", "feed_forward": "32"}.items()
+                        for word in (f"--model.{side}.{name}", value))]
 
 
 STARTED = []
@@ -28,8 +32,8 @@ def nothing_runs_on():
             process.communicate()
 
 
-def start(here, out, *more):
-    STARTED.append(subprocess.Popen([ATTEND, *RUN, "--out", out, *more], cwd=here, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
+def start(here, out, *more, run=RUN):
+    STARTED.append(subprocess.Popen([ATTEND, *run, "--out", out, *more], cwd=here, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE))
     return STARTED[-1]
 
 
@@ -51,12 +55,16 @@ def expect_same_run(folder, plain):
     assert validations == sorted(set(validations)) and validations[-1] == 20
 
 
+def uninterrupted(corpus, name, run):
+    """The run's folder, and how long it takes."""
+    begin = time.monotonic()
+    attend(*run, "--out", name, cwd=corpus)
+    return corpus / name, time.monotonic() - begin
+
+
 @pytest.fixture(scope="module")
 def plain(corpus):
-    """The uninterrupted run, and how long it takes."""
-    begin = time.monotonic()
-    attend(*RUN, "--out", "plain", cwd=corpus)
-    return corpus / "plain", time.monotonic() - begin
+    return uninterrupted(corpus, "plain", RUN)
 
 
 def test_same_seed_same_bits(corpus, plain):
@@ -67,17 +75,18 @@ def test_same_seed_same_bits(corpus, plain):
     assert (corpus / "other/model.safetensors").read_bytes() != (plain[0] / "model.safetensors").read_bytes()
 
 
-def test_kill_at_any_instant(here, plain):
+@pytest.mark.parametrize("run, kills", [(RUN, KILLS), (TRANSFORMER, KILLS // 2)], ids=["recurrent", "transformer"])
+def test_kill_at_any_instant(here, corpus, run, kills):
     """kill -9 at random instants, from before the first file to the end, again and again until the run finishes by itself."""
     draw = random.Random(os.environ.get("ATTEND_KILL_SEED", "7"))
-    folder, whole = plain
+    folder, whole = uninterrupted(corpus, f"whole{kills}", run)
     killed, rounds = 0, 0
-    while killed < KILLS:
+    while killed < kills:
         rounds += 1
-        assert rounds < 40 * KILLS
+        assert rounds < 40 * kills
         out = f"m{killed}"  # one run a round of kills, until it gets through
         while True:
-            process = start(here, out)
+            process = start(here, out, run=run)
             try:
                 told = process.communicate(timeout=draw.uniform(0.02, 1.1) * whole)[1]
                 assert process.returncode == 0 or b"a finished run" in told, told  # killed when all was done

@@ -57,6 +57,24 @@ def test_it_learns_and_decodes(learned):
     assert len(best) == 3 and best[0].startswith("0 ||| three two one |||")
 
 
+def test_whatever_comes_in_goes_out_a_line_each(learned):
+    here, model = learned
+    source = b"ada bel\n\n" + b"ada " * 300 + b"\n\xff\xfe bel\n   \nxyz " + "é\u202e\U0001f600\n".encode()
+    alone = [lines_of(attend("predict", model, cwd=here, stdin=line + b"\n")) for line in source.split(b"\n")[:-1] if b"\xff" not in line]
+    refused = attend("predict", model, "--output", "refused", cwd=here, stdin=source, status=2).stderr
+    assert b"UTF-8" in refused and refused.count(b"attend: ") == 1 and not (here / "refused").exists()
+    source = source.replace(b"\xff\xfe ", b"")
+    together = lines_of(attend("predict", model, cwd=here, stdin=source))
+    assert len(together) == 6 and together[0] == "two one" and together[1] == "" and [together[0], together[2]] == [alone[0][0], alone[2][0]]
+
+
+def test_models_are_averaged(learned):
+    here, model = learned
+    attend("average", model, model, "--out", "mean", cwd=here)
+    assert (here / "mean/model.safetensors").read_bytes() == (here / model / "model.safetensors").read_bytes()
+    assert lines_of(attend("predict", "mean", cwd=here, stdin="ada bel\n")) == ["two one"]
+
+
 def test_a_layer_and_head_align(learned):
     here, model = learned
     attend("predict", model, "--input", "test.src", "--alignments", "links", "--output", "out", cwd=here)
