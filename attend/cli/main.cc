@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "attend/base/heap.h"
 #include "attend/cli/command.h"
 #include "attend/cli/text_io.h"
 #include "attend/config/names.h"
@@ -54,6 +55,7 @@ int Main(const std::vector<std::string>& words) {
 }  // namespace attend::cli
 
 int main(int argc, char** argv) {
+  attend::KeepFreedMemory();
   try {
     const int status = attend::cli::Main(std::vector<std::string>(argv + 1, argv + argc));
     attend::cli::FlushOutput();
