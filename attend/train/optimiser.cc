@@ -66,28 +66,32 @@ double Updater::Reduce(int group, std::vector<std::vector<Tensor>>& parts, doubl
 
 void Updater::Update(int group, const std::vector<Tensor>& gradients, double factor, double rate, int64_t step) {
   const at::NoGradGuard no_grad;
-  std::vector<Tensor> parameters, grads, first, second, steps, none;
-  const Tensor count = at::full({}, static_cast<double>(step), at::kFloat);
-  for (size_t i : groups_[static_cast<size_t>(group)]) {
-    if (factor != 1) gradients[i].mul_(factor);
-    parameters.push_back(parameters_[i].detach());
-    grads.push_back(gradients[i]);
-    if (!first_.empty()) first.push_back(first_[i]);
-    if (!second_.empty()) second.push_back(second_[i]);
-    steps.push_back(count);
-  }
-  if (parameters.empty()) return;
   const TrainOptions& o = options_;
-  switch (o.optimiser) {
-    case Optimiser::adam:
-      at::_fused_adam_(parameters, grads, first, second, none, steps, rate, o.beta1, o.beta2, o.weight_decay, o.epsilon, false, false);
-      break;
-    case Optimiser::adamw:
-      at::_fused_adamw_(parameters, grads, first, second, none, steps, rate, o.beta1, o.beta2, o.weight_decay, o.epsilon, false, false);
-      break;
-    case Optimiser::sgd:
-      at::_fused_sgd_(parameters, grads, first, o.weight_decay, o.momentum, rate, 0.0, false, false, step == 1);
-      break;
+  const Tensor count = at::full({}, static_cast<double>(step), at::kFloat);
+  for (const bool matrices : {true, false}) {  // biases, and the weights of norms, do not decay
+    const double decay = matrices ? o.weight_decay : 0;
+    std::vector<Tensor> parameters, grads, first, second, steps, none;
+    for (size_t i : groups_[static_cast<size_t>(group)]) {
+      if ((parameters_[i].dim() > 1) != matrices) continue;
+      if (factor != 1) gradients[i].mul_(factor);
+      parameters.push_back(parameters_[i].detach());
+      grads.push_back(gradients[i]);
+      if (!first_.empty()) first.push_back(first_[i]);
+      if (!second_.empty()) second.push_back(second_[i]);
+      steps.push_back(count);
+    }
+    if (parameters.empty()) continue;
+    switch (o.optimiser) {
+      case Optimiser::adam:
+        at::_fused_adam_(parameters, grads, first, second, none, steps, rate, o.beta1, o.beta2, decay, o.epsilon, false, false);
+        break;
+      case Optimiser::adamw:
+        at::_fused_adamw_(parameters, grads, first, second, none, steps, rate, o.beta1, o.beta2, decay, o.epsilon, false, false);
+        break;
+      case Optimiser::sgd:
+        at::_fused_sgd_(parameters, grads, first, decay, o.momentum, rate, 0.0, false, false, step == 1);
+        break;
+    }
   }
   if (ema_.empty()) return;
   // Early on the average follows faster: it would otherwise remember the random start.

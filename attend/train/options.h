@@ -94,7 +94,7 @@ struct TrainOptions {
     field("beta2", &TrainOptions::beta2, "Adam: decay of the mean squared gradient").Range(0, 0.999999);
     field("epsilon", &TrainOptions::epsilon, "Adam: added to the root of the mean square").Range(0, 1);
     field("momentum", &TrainOptions::momentum, "SGD").Range(0, 0.9999);
-    field("weight_decay", &TrainOptions::weight_decay, "a step").Range(0, 1);
+    field("weight_decay", &TrainOptions::weight_decay, "a step, of matrices; biases and the weights of norms do not decay").Range(0, 1);
     field("schedule", &TrainOptions::schedule, "how the rate changes");
     field("warmup", &TrainOptions::warmup, "the rate rises in a straight line over the first updates").Range(0, 1e9).Unit("updates");
     field("hold", &TrainOptions::hold, "linear: the part of the run before the rate begins to fall").Range(0, 1);

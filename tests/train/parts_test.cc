@@ -93,16 +93,25 @@ TEST(Updater, EqualsTorchsOptimisers) {
       const NamedTensors ours = Four();
       std::vector<Tensor> theirs;
       for (const auto& [name, t] : Four()) theirs.push_back(t.clone().requires_grad_());
-      std::unique_ptr<torch::optim::Optimizer> reference;
       const auto betas = std::make_tuple(o.beta1, o.beta2);
+      // Vectors do not decay.
+      const auto parameters = [&](auto options) {
+        using Options = decltype(options);
+        std::vector<Tensor> matrices, vectors;
+        for (const Tensor& t : theirs) (t.dim() > 1 ? matrices : vectors).push_back(t);
+        std::vector<torch::optim::OptimizerParamGroup> of;
+        of.emplace_back(matrices, std::make_unique<Options>(Options(options).weight_decay(c.decay)));
+        of.emplace_back(vectors, std::make_unique<Options>(Options(options).weight_decay(0)));
+        return of;
+      };
+      std::unique_ptr<torch::optim::Optimizer> reference;
       if (c.optimiser == Optimiser::adam)
-        reference =
-            std::make_unique<torch::optim::Adam>(theirs, torch::optim::AdamOptions(0.01).betas(betas).eps(o.epsilon).weight_decay(c.decay));
+        reference = std::make_unique<torch::optim::Adam>(parameters(torch::optim::AdamOptions(0.01).betas(betas).eps(o.epsilon)));
       else if (c.optimiser == Optimiser::adamw)
-        reference = std::make_unique<torch::optim::AdamW>(
-            theirs, torch::optim::AdamWOptions(0.01).betas(betas).eps(o.epsilon).weight_decay(c.decay));
+        reference = std::make_unique<torch::optim::AdamW>(parameters(torch::optim::AdamWOptions(0.01).betas(betas).eps(o.epsilon)));
       else
-        reference = std::make_unique<torch::optim::SGD>(theirs, torch::optim::SGDOptions(0.01).momentum(c.momentum).weight_decay(c.decay));
+        reference = std::make_unique<torch::optim::SGD>(parameters(torch::optim::SGDOptions(0.01).momentum(c.momentum)),
+                                                        torch::optim::SGDOptions(0.01).momentum(c.momentum));
       Updater updater(o, ours, groups);
       EXPECT_EQ(updater.groups(), groups);
       for (int64_t step = 1; step <= 12; step++) {
