@@ -13,9 +13,11 @@ import common
 
 # The options of the long runs besides the files and --out: more epochs want more dropout (chosen on the validation text).
 LONG = ["--train.epochs", 15, *(x for side in ("encoder", "decoder") for name in ("embedding_dropout", "dropout") for x in (f"--model.{side}.{name}", 0.3))]
-TRANSFORMER = ["--train.epochs", 60, "--train.average", 8, "--train.ema", 0, "--text.regularisation", 0.1, "--model.tie", "all",
+TRANSFORMER = ["--train.epochs", 55, "--train.batch_tokens", 2000, "--train.learning_rate", 0.001, "--train.warmup", 400, "--train.patience", 0,
+               "--model.tie", "all",
                *(x for side in ("encoder", "decoder")
-                 for name, value in {"kind": "transformer", "dropout": 0.3, "embedding_dropout": 0.3}.items()
+                 for name, value in {"kind": "transformer", "layers": 3, "feed_forward": 512, "pre_norm": "false", "dropout": 0.3,
+                                     "embedding_dropout": 0.3}.items()
                  for x in (f"--model.{side}.{name}", value))]
 # name: (its options, what it is, minutes at most, BLEU of beam 5 to reach: lower-case, cased)
 RUNS = {"en-de": (LONG, "", 60, 37.0, None), "de-en": (LONG, "", 60, 38.0, None),
