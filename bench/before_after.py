@@ -29,9 +29,7 @@ MODELS = {
     "LSTM, input feeding, general": ["--model.encoder.cell", "lstm", DECODER + "cell", "lstm", DECODER + "fusion", "feed",
                                      DECODER + "attention.score", "general"],
 }
-work = common.WORK / "before_after"
-shutil.rmtree(work, ignore_errors=True)
-work.mkdir(parents=True)
+work = common.folder("before_after")
 files = {(part, side): common.data("multi30k", f"{part}.{side}") for part in ("train", "val", "test_2016_flickr") for side in ("de", "en")}
 test = files["test_2016_flickr", "de"].read_text(encoding="utf-8").splitlines()
 ALIKE = 0.02  # how far the mean losses of the same updates may be apart: float sums in another order

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,14 @@ def data(*parts):
     if not path.exists():
         sys.exit(f"bench: expected the data set file {path}; found none (set ATTEND_DATA to the folder of the data sets)")
     return path
+
+
+def folder(name):
+    """An empty folder for what a benchmark writes."""
+    work = WORK / name
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    return work
 
 
 def digest(path):

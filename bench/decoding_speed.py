@@ -3,11 +3,6 @@ same few minutes so that outputs have natural lengths; in turns.
 
   decoding_speed.py [--rounds 3] [--minutes 4] [--threads 2]"""
 import argparse
-import json
-import random
-import shutil
-import sys
-import time
 
 import common
 
@@ -17,102 +12,28 @@ parser.add_argument("--minutes", type=float, default=4)
 parser.add_argument("--threads", type=int, default=2)
 a = parser.parse_args()
 
-import sacrebleu
-import sentencepiece
 import torch
 
-from peers.recurrent import BOS, EOS, Translator, pad
+import turns
+from peers.recurrent import Translator
 
 torch.set_num_threads(a.threads)
-work = common.WORK / "decoding_speed"
-shutil.rmtree(work, ignore_errors=True)
-work.mkdir(parents=True)
-files = {(part, side): common.data("multi30k", f"{part}.{side}") for part in ("train", "val", "test_2016_flickr") for side in ("de", "en")}
-lines = {key: path.read_text(encoding="utf-8").splitlines() for key, path in files.items()}
-sentencepiece.SentencePieceTrainer.train(input=[str(files["train", s]) for s in ("de", "en")], model_prefix=str(work / "bpe"), vocab_size=8000,
-                                         model_type="bpe", character_coverage=1.0, pad_id=0, unk_id=1, bos_id=2, eos_id=3, minloglevel=2)
-pieces = sentencepiece.SentencePieceProcessor(model_file=str(work / "bpe.model"))
-
-common.joeynmt_data(work, pieces, files)
+work = common.folder("decoding_speed")
+data = turns.Multi30k(work)
+common.joeynmt_data(work, data.pieces, data.files)
 common.joeynmt("train", work, "--seconds", 60 * a.minutes, "--threads", a.threads)
-common.attend("train", "--data.train.source", files["train", "de"], "--data.train.target", files["train", "en"], "--data.valid.source", files["val", "de"],
-              "--data.valid.target", files["val", "en"], "--model.decoder.fusion", "output", "--model.decoder.attention.score", "general", "--model.tie",
-              "none", "--train.minutes", a.minutes, "--threads", a.threads, "--out", work / "model", log=work / "train.log")
-
-torch.manual_seed(1)
-draw = random.Random(1)
-source, target = (pieces.encode(lines["train", s]) for s in ("de", "en"))
-model = Translator(len(pieces))
-optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0, fused=True)
-begin = time.time()
-while (done := (time.time() - begin) / (60 * a.minutes)) < 1:
-    order = draw.sample(range(len(source)), 3200)
-    order.sort(key=lambda i: len(target[i]))
-    for k in draw.sample(range(0, len(order), 64), 50):
-        rows = order[k:k + 64]
-        for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * max(0.05, 1 - max(0, done - 0.3) / 0.7)
-        loss = model(pad([source[i] + [EOS] for i in rows]), pad([[BOS] + target[i] for i in rows]), pad([target[i] + [EOS] for i in rows]))
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-model.eval()
-test = pieces.encode(lines["test_2016_flickr", "de"])
-order = sorted(range(len(test)), key=lambda i: -len(test[i]))
-references = lines["test_2016_flickr", "en"]
-LONGEST = 60  # tokens of an output: a model that was trained for minutes does not always end
-
-
-def quality(outputs):
-    """BLEU and, since longer outputs take longer, their length."""
-    words = sum(len(line.split()) for line in outputs) / len(outputs)
-    return sacrebleu.corpus_bleu(outputs, [references]).score, words
-
-
-def peer(beam, precision):
-    torch.set_float32_matmul_precision(precision)
-    outputs, begin = [""] * len(test), time.perf_counter()
-    for k in range(0, len(order), 64):
-        rows = order[k:k + 64]
-        for i, ids in zip(rows, model.translate(pad([test[i] + [EOS] for i in rows]), beam, LONGEST)):
-            outputs[i] = pieces.decode(ids)
-    return len(test) / (time.perf_counter() - begin), *quality(outputs)
-
-
-def ours(beam):
-    """The program's start is left out by the time of a run over the shortest sentence alone."""
-    seconds = []
-    for name, text in (("one", [min(lines["test_2016_flickr", "de"], key=len)]), ("all", lines["test_2016_flickr", "de"])):
-        (work / f"{name}.de").write_text("\n".join(text) + "\n", encoding="utf-8")
-        begin = time.perf_counter()
-        common.attend("predict", work / "model", "--input", work / f"{name}.de", "--output", work / f"{name}.en", "--beam", beam,
-                      "--search.batch_sentences", 64, "--search.max_length", LONGEST, "--threads", a.threads)
-        seconds.append(time.perf_counter() - begin)
-    outputs = (work / "all.en").read_text(encoding="utf-8").splitlines()
-    return len(test) / (seconds[1] - seconds[0]), *quality(outputs)
-
-
+common.attend("train", *data.arguments, "--model.decoder.fusion", "output", "--model.decoder.attention.score", "general", "--model.tie", "none",
+              "--train.minutes", a.minutes, "--threads", a.threads, "--out", work / "model", log=work / "train.log")
+peer = turns.Translator(data, Translator, data.by_sentences(64), 1)
+peer.teach(a.minutes)
+decoding = turns.Decoding(data, 64, a.threads)
 figures = []
 for beam in (1, 5):
-    speed = {key: [] for key in ("attend", "highest", "medium", "joeynmt")}
-    for _ in range(a.rounds):
-        for precision in ("highest", "medium"):
-            rate, peer_bleu, peer_words = peer(beam, precision)
-            speed[precision].append(rate)
-        rate, bleu, words = ours(beam)
-        speed["attend"].append(rate)
-        joey = common.joeynmt("decode", work, "--beam", beam, "--threads", a.threads)
-        speed["joeynmt"].append(joey["sentences_per_second"])
-    if bleu < peer_bleu - 3:
-        sys.exit(f"bench: expected outputs about as good as PyTorch's ({peer_bleu:.1f} BLEU); found {bleu:.1f}")
-    label = "greedy" if beam == 1 else f"beam {beam}"
-    best = [max(x, y) for x, y in zip(speed["highest"], speed["medium"])]
-    figures += [common.figure(f"{label}: attend (BLEU {bleu:.1f}, {words:.1f} words)", speed["attend"], "sentences/s"),
-                common.figure(f"{label}: PyTorch stock (BLEU {peer_bleu:.1f}, {peer_words:.1f} words)", speed["highest"], "sentences/s"),
-                common.figure(f"{label}: PyTorch medium", speed["medium"], "sentences/s"),
-                common.figure(f"{label}: attend / PyTorch, the faster of both", [x / y for x, y in zip(speed["attend"], best)], "x", ">= 1.5"),
-                common.figure(f"{label}: JoeyNMT 2.3 (BLEU {joey['bleu']:.1f})", speed["joeynmt"], "sentences/s"),
-                common.figure(f"{label}: attend / JoeyNMT", [x / y for x, y in zip(speed["attend"], speed["joeynmt"])], "x", ">= 4")]
-common.write("decoding_speed", "Decoding speed, Multi30k test_2016 de-en, batches of 64", "tools/bench.sh decoding_speed", figures, files.values(), a.threads,
+    joey = []
+    label, ours, new = decoding.compare(a.rounds, beam, peer.model, work / "model", ">= 1.5",
+                                        lambda: joey.append(common.joeynmt("decode", work, "--beam", beam, "--threads", a.threads)))
+    speed = [of["sentences_per_second"] for of in joey]
+    figures += [*new, common.figure(f"{label}: JoeyNMT 2.3 (BLEU {joey[-1]['bleu']:.1f})", speed, "sentences/s"),
+                turns.ratio(f"{label}: attend / JoeyNMT", ours, speed, ">= 4")]
+common.write("decoding_speed", "Decoding speed, Multi30k test_2016 de-en, batches of 64", "tools/bench.sh decoding_speed", figures, data.files.values(), a.threads,
              "JoeyNMT's model is its LSTM with input feeding, trained as long; BLEU after so short a training only shows that outputs have natural lengths.")

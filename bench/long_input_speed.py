@@ -2,7 +2,6 @@
 
   long_input_speed.py [--steps 4] [--threads 2]"""
 import argparse
-import shutil
 import statistics
 
 import common
@@ -22,9 +21,7 @@ WAYS = {
     "block 256, the last layer full": "[{heads: 4, layers: 3, " + BLOCK + "}, {heads: 4}]",
     "itself alone": "{heads: 4, support: {kind: window, left: 0, right: 0}}",  # what all but attention takes
 }
-work = common.WORK / "long_input_speed"
-shutil.rmtree(work, ignore_errors=True)
-work.mkdir(parents=True)
+work = common.folder("long_input_speed")
 files, _ = shakespeare.write_texts(work)
 figures, times = [], {}
 for name, attention in WAYS.items():

@@ -1,11 +1,11 @@
 """The opponent: the recurrent translator with general attention as a careful PyTorch user writes it. The encoder runs packed, keys are
 prepared once, without input feeding the decoder runs over the whole target in one call, the loss sees real tokens only, the optimiser
-is the fused one; decoding sorts by length, keeps one search going for a batch and drops finished sentences."""
+is the fused one."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
+from .search import PAD
 
 
 class Translator(nn.Module):
@@ -59,75 +59,15 @@ class Translator(nn.Module):
         real = targets != PAD
         return F.cross_entropy(self.output(y[real]), targets[real])
 
-    @torch.inference_mode()
-    def translate(self, source, beam, longest):
-        """source (B, S) sorted by length, longest first -> a list of ids for each row."""
+    def open(self, source, rows):
         memory, key, mask, state = self.encode(source)
-        done = [None] * len(source)
-        alive = torch.arange(len(source))  # sentence of each group of `beam` rows
-        pick = (lambda t, i: tuple(s[:, i] for s in t)) if self.lstm else (lambda t, i: t[:, i])
-        rows = alive.repeat_interleave(beam)
-        memory, key, mask, state = memory[rows], key[rows], mask[rows], pick(state, rows)
-        tokens = torch.full((len(rows), 1), BOS)
-        fed = memory.new_zeros(len(rows), 1, self.size)
-        outputs = torch.empty(len(rows), 0, dtype=torch.long)
-        scores = torch.full((len(source), beam), -1e9)
-        scores[:, 0] = 0
-        finished = [[] for _ in range(len(source))]
-        for t in range(longest):
-            fed, state = self.step(self.target(tokens), fed, state, memory, key, mask)
-            if beam == 1:
-                tokens = self.output(fed[:, 0]).argmax(-1, keepdim=True)
-                outputs = torch.cat([outputs, tokens], 1)
-                over = (tokens[:, 0] == EOS).tolist()
-                for row, end in enumerate(over):
-                    if end:
-                        done[alive[row]] = outputs[row, :-1].tolist()
-                keep = [row for row, end in enumerate(over) if not end]
-                groups = keep
-            else:
-                log_probs = F.log_softmax(self.output(fed[:, 0]), -1)
-                vocabulary = log_probs.shape[1]
-                best, index = (scores.view(-1, 1) + log_probs).view(len(alive), -1).topk(2 * beam, 1)
-                parent, token = index // vocabulary, index % vocabulary
-                best_l, parent_l, token_l = best.tolist(), parent.tolist(), token.tolist()
-                keep, groups, new_tokens, new_scores = [], [], [], []
-                for g in range(len(alive)):
-                    chosen = []
-                    for rank in range(2 * beam):
-                        row = g * beam + parent_l[g][rank]
-                        if token_l[g][rank] == EOS:
-                            if rank < beam:
-                                finished[alive[g]].append((best_l[g][rank] / (t + 1), outputs[row].tolist()))
-                        elif len(chosen) < beam:
-                            chosen.append((row, token_l[g][rank], best_l[g][rank]))
-                    if len(finished[alive[g]]) >= beam:
-                        done[alive[g]] = max(finished[alive[g]])[1]
-                        continue
-                    groups.append(g)
-                    keep += [c[0] for c in chosen]
-                    new_tokens += [c[1] for c in chosen]
-                    new_scores.append([c[2] for c in chosen])
-                scores = torch.tensor(new_scores)
-                tokens = torch.tensor(new_tokens).view(-1, 1)
-                outputs = torch.cat([outputs[keep], tokens], 1) if keep else outputs
-            if not keep:
-                break
-            if beam > 1 or len(keep) < len(alive):
-                index = torch.tensor(keep)
-                fed, state = fed[index], pick(state, index)
-                if beam == 1:
-                    tokens, outputs = tokens[index], outputs[index]
-                if len(groups) < len(alive):
-                    at = torch.tensor([g * beam + b for g in groups for b in range(beam)]) if beam > 1 else index
-                    memory, key, mask = memory[at], key[at], mask[at]
-                    alive = alive[torch.tensor(groups)]
-        for g, sentence in enumerate(alive.tolist()):
-            if done[sentence] is None:
-                done[sentence] = max(finished[sentence])[1] if finished[sentence] else outputs[g * beam].tolist()
-        return done
+        past = (memory.new_zeros(len(source), 1, self.size), state)
+        return [memory[rows], key[rows], mask[rows]], self.pick(past, rows)
 
+    def advance(self, tokens, t, memory, past):
+        fed, state = self.step(self.target(tokens), *past, *memory)
+        return self.output(fed[:, 0]), (fed, state)
 
-def pad(rows):
-    longest = max(map(len, rows))
-    return torch.tensor([row + [PAD] * (longest - len(row)) for row in rows])
+    def pick(self, past, rows):
+        fed, state = past
+        return fed[rows], tuple(s[:, rows] for s in state) if self.lstm else state[:, rows]

@@ -1,13 +1,13 @@
 """The opponent: a pre-norm Transformer translator as a careful PyTorch user writes it. SDPA, one embedding for source, target and output,
-the loss over real tokens only, the fused optimiser; decoding keeps keys and values of the tokens before, prepares those of the source once,
-and drops finished sentences."""
+the loss over real tokens only, the fused optimiser; decoding keeps keys and values of the tokens before, and prepares
+those of the source once."""
 import math
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
+from .search import PAD
 
 
 class Attention(nn.Module):
@@ -78,71 +78,20 @@ class Translator(nn.Module):
         real = targets != PAD
         return F.cross_entropy(F.linear(self.decoder_norm(x[real]), self.embedding.weight, self.bias), targets[real])
 
-    @torch.inference_mode()
-    def translate(self, source, beam, longest):
-        """source (B, S) -> a list of ids for each row."""
+    def open(self, source, rows):
         memory, mask = self.encode(source)
-        done = [None] * len(source)
-        alive = torch.arange(len(source))  # sentence of each group of `beam` rows
-        rows = alive.repeat_interleave(beam)
-        cross = [tuple(t[rows] for t in layer.cross_attention.keys(memory)) for layer in self.decoder]
-        mask, past = mask[rows], [None] * len(self.decoder)
-        tokens, outputs = torch.full((len(rows), 1), BOS), torch.empty(len(rows), 0, dtype=torch.long)
-        scores = torch.full((len(source), beam), -1e9)
-        scores[:, 0] = 0
-        finished = [[] for _ in range(len(source))]
-        for t in range(longest):
-            x = self.embed(tokens, t)
-            for i, layer in enumerate(self.decoder):
-                y = layer.self_norm(x)
-                new = layer.self_attention.keys(y)
-                past[i] = tuple(new) if past[i] is None else tuple(torch.cat([a, b], 2) for a, b in zip(past[i], new))
-                x = x + layer.self_attention(y, *past[i])
-                x = layer.feed(x + layer.cross_attention(layer.cross_norm(x), *cross[i], mask=mask))
-            logits = F.linear(self.decoder_norm(x[:, 0]), self.embedding.weight, self.bias)
-            if beam == 1:
-                tokens = logits.argmax(-1, keepdim=True)
-                outputs = torch.cat([outputs, tokens], 1)
-                over = (tokens[:, 0] == EOS).tolist()
-                for row, end in enumerate(over):
-                    if end:
-                        done[alive[row]] = outputs[row, :-1].tolist()
-                keep = groups = [row for row, end in enumerate(over) if not end]
-            else:
-                log_probs = F.log_softmax(logits, -1)
-                vocabulary = log_probs.shape[1]
-                best, index = (scores.view(-1, 1) + log_probs).view(len(alive), -1).topk(2 * beam, 1)
-                best_l, parent_l, token_l = best.tolist(), (index // vocabulary).tolist(), (index % vocabulary).tolist()
-                keep, groups, new_tokens, new_scores = [], [], [], []
-                for g in range(len(alive)):
-                    chosen = []
-                    for rank in range(2 * beam):
-                        row = g * beam + parent_l[g][rank]
-                        if token_l[g][rank] == EOS:
-                            if rank < beam:
-                                finished[alive[g]].append((best_l[g][rank] / (t + 1), outputs[row].tolist()))
-                        elif len(chosen) < beam:
-                            chosen.append((row, token_l[g][rank], best_l[g][rank]))
-                    if len(finished[alive[g]]) >= beam:
-                        done[alive[g]] = max(finished[alive[g]])[1]
-                        continue
-                    groups.append(g)
-                    keep += [c[0] for c in chosen]
-                    new_tokens += [c[1] for c in chosen]
-                    new_scores.append([c[2] for c in chosen])
-                scores, tokens = torch.tensor(new_scores), torch.tensor(new_tokens).view(-1, 1)
-                outputs = torch.cat([outputs[keep], tokens], 1) if keep else outputs
-            if not keep:
-                break
-            if beam > 1 or len(keep) < len(alive):
-                index = torch.tensor(keep)
-                past = [tuple(t[index] for t in of_layer) for of_layer in past]
-                if beam == 1:
-                    tokens, outputs = tokens[index], outputs[index]
-                if len(groups) < len(alive):
-                    at = torch.tensor([g * beam + b for g in groups for b in range(beam)]) if beam > 1 else index
-                    cross, mask, alive = [tuple(t[at] for t in of_layer) for of_layer in cross], mask[at], alive[torch.tensor(groups)]
-        for g, sentence in enumerate(alive.tolist()):
-            if done[sentence] is None:
-                done[sentence] = max(finished[sentence])[1] if finished[sentence] else outputs[g * beam].tolist()
-        return done
+        return [mask[rows], *(t[rows] for layer in self.decoder for t in layer.cross_attention.keys(memory))], None
+
+    def advance(self, tokens, t, memory, past):
+        mask, *cross = memory
+        x, now = self.embed(tokens, t), []
+        for i, layer in enumerate(self.decoder):
+            y = layer.self_norm(x)
+            new = layer.self_attention.keys(y)
+            now.append(new if past is None else [torch.cat([a, b], 2) for a, b in zip(past[i], new)])
+            x = x + layer.self_attention(y, *now[i])
+            x = layer.feed(x + layer.cross_attention(layer.cross_norm(x), *cross[2 * i:2 * i + 2], mask=mask))
+        return F.linear(self.decoder_norm(x[:, 0]), self.embedding.weight, self.bias), now
+
+    def pick(self, past, rows):
+        return [[t[rows] for t in of_layer] for of_layer in past]

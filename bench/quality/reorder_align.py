@@ -1,15 +1,12 @@
 """An artificial language pair with exact gold alignments: BLEU, and alignment error rate without and with guided alignment."""
 import pathlib
-import shutil
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import common
 
 files = {part: common.data("synthetic", f"reorder_align.{part}.tsv") for part in ("train", "dev", "test")}
-work = common.WORK / "reorder_align"
-shutil.rmtree(work, ignore_errors=True)
-work.mkdir(parents=True)
+work = common.folder("reorder_align")
 columns = [line.split("\t") for line in files["test"].read_text(encoding="utf-8").splitlines()]
 for name, column in (("source", 0), ("target", 1), ("gold", 2)):
     (work / name).write_text("\n".join(row[column] for row in columns) + "\n", encoding="utf-8")
