@@ -24,14 +24,20 @@ std::string Cell(std::string_view text, std::string_view quote = "") {
   return out + std::string(quote);
 }
 
-// What the tasks have otherwise than this page says.
+// What the tasks, and Transformers there, have otherwise than this page says.
 std::string DefaultsOfTasks() {
   std::string out;
-  for (const Choice& choice : Choices(tasks::Task{})) {
+  const auto tell = [&out](const std::string& when, const tasks::RunOptions& usual, const tasks::RunOptions& here) {
     std::string list;
-    for (const config::Difference& d : config::Differences(tasks::RunOptions{}, tasks::DefaultsOf(static_cast<tasks::Task>(choice.value))))
+    for (const config::Difference& d : config::Differences(usual, here))
       if (d.path != "task") list += (list.empty() ? "" : ", ") + ("`" + d.path + "` " + d.b);
-    if (!list.empty()) out += "\nWith `task: " + std::string(choice.name) + "` the defaults are otherwise " + list + ".\n";
+    if (!list.empty()) out += "\nWith " + when + " the defaults are otherwise " + list + ".\n";
+  };
+  for (const Choice& choice : Choices(tasks::Task{})) {
+    const auto task = static_cast<tasks::Task>(choice.value);
+    const std::string name = "`task: " + std::string(choice.name) + "`";
+    tell(name, tasks::RunOptions{}, tasks::DefaultsOf(task, false));
+    tell(name + " and a Transformer on either side", tasks::DefaultsOf(task, false), tasks::DefaultsOf(task, true));
   }
   return out;
 }

@@ -1,12 +1,28 @@
 #include "attend/tasks/options.h"
 
+#include <variant>
+
 #include "attend/config/options.h"
 
 namespace attend::tasks {
 
-RunOptions DefaultsOf(Task task) {
+namespace {
+
+bool HasTransformer(const models::ModelOptions& model) {
+  return std::holds_alternative<nn::TransformerEncoderOptions>(model.encoder) ||
+         std::holds_alternative<nn::TransformerDecoderOptions>(model.decoder);
+}
+
+}  // namespace
+
+RunOptions DefaultsOf(Task task, bool transformer) {
   RunOptions out;
   out.task = task;
+  if (task == Task::translate && transformer) {
+    out.train.batch_tokens = 2000;
+    out.train.learning_rate = 0.001;
+    out.train.warmup = 400;
+  }
   if (task == Task::language_model) {
     out.text.collapse_spaces = false;
     out.model.encoder = models::NoEncoderOptions{};
@@ -23,7 +39,8 @@ RunOptions DefaultsOf(Task task) {
 
 RunOptions ReadRunOptions(const config::Source& source) {
   const std::string init = source.Peek("train.init").value_or(""), task = source.Peek("task").value_or("");
-  RunOptions options = DefaultsOf(ChoiceNamed<Task>(task).value_or(RunOptions{}.task));  // a wrong name is refused below
+  const Task named = ChoiceNamed<Task>(task).value_or(RunOptions{}.task);  // a wrong name is refused below
+  RunOptions options = DefaultsOf(named, false);
   if (!init.empty()) {
     const data::ModelDirectory directory{Path(init)};
     directory.ExpectModel("train.init");
@@ -31,6 +48,9 @@ RunOptions ReadRunOptions(const config::Source& source) {
     options.text = first.text;
     options.model = first.model;
   }
+  const RunOptions found = config::Read(source, options);
+  if (!HasTransformer(found.model)) return found;
+  options.train = DefaultsOf(named, true).train;
   return config::Read(source, std::move(options));
 }
 

@@ -55,8 +55,8 @@ struct RunOptions {
   }
 };
 
-// What a run of this task has where nothing is said.
-RunOptions DefaultsOf(Task task);
+// What a run of this task has where nothing is said; transformer: of a model with one on either side.
+RunOptions DefaultsOf(Task task, bool transformer);
 
 // The options of a run. One that starts from another model (train.init) has that model's shape and text processing unless the source
 // says otherwise. UserError.

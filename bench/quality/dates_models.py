@@ -14,7 +14,7 @@ import common
 import generate as dates
 
 WORK = common.WORK / "dates_models"
-BASE = ["--text.tokenizer", "character", "--text.lowercase", "true", "--model.tie", "none", "--train.batch_tokens", 2000, "--train.label_smoothing", 0,
+BASE = ["--text.tokenizer", "character", "--text.lowercase", "true", "--model.tie", "none", "--train.batch_tokens", 2000, "--train.warmup", 200, "--train.label_smoothing", 0,
         "--train.metric", "accuracy"]
 STACK = {"transformer": ["kind", "transformer", "layers", 3, "size", 128, "feed_forward", 256, "embedding_dropout", 0, "dropout", 0],
          "rnn": ["size", 128, "embedding", 32, "embedding_dropout", 0, "dropout", 0]}

@@ -15,7 +15,7 @@ import common
 from scored import FILES, against, commits, main, read, signature
 
 SEEDS = [1]
-UPDATES = 0
+UPDATES = 1900
 KEPT = common.ROOT / "docs" / "results" / "transformer_scores"
 SCORES, NORMALISERS = (re.findall(rf"^ATTEND_{word}\((\w+)", (common.ROOT / f"attend/spec/{word.lower()}s.def").read_text(), re.M)
                        for word in ("SCORE", "NORMALISER"))
