@@ -41,8 +41,12 @@ int evaluate(Arguments arguments) {
 
   if (reference.empty()) {
     search.Apply(model, parser.rest());  // a model directory, and options that are some
-    const std::string text = ReadAll(input, "input");
-    Print(LoadRuntime().Load(model, machine)->EvaluateText(text), json);
+    const auto predictor = LoadRuntime().Load(model, machine);
+    if (!predictor->continues()) throw UserError("evaluate", "--reference FILE, the translations of --input", "none");
+    for (const auto& [given, option] : {std::pair(!output.empty(), "--output"), std::pair(!gold.empty(), "--gold-alignments"),
+                                        std::pair(!tokenizer.empty(), "--tokenize"), std::pair(lowercase, "--lowercase")})
+      if (given) throw UserError("evaluate", std::string(option) + " with a model that translates", "one that goes on with a text");
+    Print(predictor->EvaluateText(ReadAll(input, "input")), json);
     return 0;
   }
   const std::vector<std::string> lines = ReadLines(input, "input"), references = ReadLines(reference, "reference");

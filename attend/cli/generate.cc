@@ -33,6 +33,7 @@ int generate(Arguments arguments) {
     request.prompt.replace(at, 2, "\n");
 
   const auto predictor = LoadRuntime().Load(model, machine);
+  predictor->ExpectContinues("generate");
   for (request.number = 0; request.number < samples; request.number++) {
     if (request.number > 0) std::cout << "\n---\n";
     std::cout << request.prompt << std::flush;

@@ -53,7 +53,8 @@ int show(Arguments arguments) {
   Sink sink(out, "out");
 
   const auto predictor = LoadRuntime().Load(model, machine);
-  const bool continues = predictor->task() == "language_model";
+  const bool continues = predictor->continues();
+  if (continues && !references.empty()) throw UserError("show", "--reference with a model that translates", "one that goes on with a text");
   std::vector<std::vector<tasks::Output>> results;
   if (continues) {
     tasks::GenerateRequest text;

@@ -16,15 +16,19 @@ namespace fs = std::filesystem;
 
 bool IsStandard(const std::string& path) { return path.empty() || path == "-"; }
 
-}  // namespace
-
-LineReader::LineReader(const std::string& path, std::string_view part) : in_(IsStandard(path) ? std::cin : file_) {
-  if (IsStandard(path)) return;
+// Standard input, or `file` opened: any that can be read, a pipe too.
+std::istream& Open(const std::string& path, std::string_view part, std::ifstream& file) {
+  if (IsStandard(path)) return std::cin;
   std::error_code error;
   if (fs::is_directory(path, error)) throw UserError(part, "a text file", path + ", a folder");
-  file_.open(path, std::ios::binary);
-  if (!file_) throw UserError(part, "a file that can be read", path);
+  file.open(path, std::ios::binary);
+  if (!file) throw UserError(part, "a file that can be read", path);
+  return file;
 }
+
+}  // namespace
+
+LineReader::LineReader(const std::string& path, std::string_view part) : in_(Open(path, part, file_)) {}
 
 bool LineReader::Next(std::string& line) {
   if (!std::getline(in_, line)) return false;
@@ -40,12 +44,9 @@ std::vector<std::string> ReadLines(const std::string& path, std::string_view par
 }
 
 std::string ReadAll(const std::string& path, std::string_view part) {
-  if (!IsStandard(path)) {
-    std::error_code error;
-    if (fs::is_directory(path, error)) throw UserError(part, "a text file", path + ", a folder");
-    return ReadFile(path, part);
-  }
-  return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+  std::ifstream file;
+  std::istream& in = Open(path, part, file);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
 Sink::Sink(const std::string& path, std::string_view part) {

@@ -23,6 +23,7 @@ PlainText PlainText::Open(const std::vector<std::string>& files, const Path& cac
 }
 
 PlainText PlainText::Of(std::string_view text) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   PlainText out;
   auto lines = std::make_shared<std::vector<Line>>();
   AddLines(text, *lines);

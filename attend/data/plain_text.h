@@ -22,7 +22,7 @@ class PlainText {
 
   // UserError naming `part`: missing, empty or binary files.
   static PlainText Open(const std::vector<std::string>& files, const Path& cache, std::string_view part);
-  // The lines of `text`, which must outlive it.
+  // The lines of `text`, which must outlive it; a byte order mark at its beginning does not belong to it.
   static PlainText Of(std::string_view text);
 
   int64_t lines() const { return end_ - begin_; }

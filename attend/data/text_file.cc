@@ -9,7 +9,6 @@
 namespace attend::data {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kBinaryCheck = size_t{64} << 10;
 
 }  // namespace

@@ -25,6 +25,8 @@ class LineCursor {
   int64_t count_ = 0;
 };
 
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 // UTF-8 without a NUL byte.
 bool IsCleanText(std::string_view text);
 // Nothing but ASCII white space.

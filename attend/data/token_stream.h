@@ -32,7 +32,7 @@ struct TokenStreamOptions {
 // left over at its end is not read.
 class TokenStream : public Stream {
  public:
-  // UserError when the text is shorter than a batch of one piece, or the position lies outside it.
+  // UserError when the text is shorter than two pieces (two tokens a row, where rows carry on), or the position lies outside it.
   TokenStream(std::shared_ptr<const TokenText> text, const TokenStreamOptions& options, Position start = {});
   Batch Next() override;
   const Position& position() const override { return position_; }

@@ -10,6 +10,8 @@
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
 #include "attend/models/tensors.h"
 #include "attend/nn/recurrent_decoder.h"
 #include "attend/nn/recurrent_encoder.h"
@@ -125,6 +127,10 @@ SequenceModel::SequenceModel(const ModelOptions& options, const VocabularySizes&
   nn::AssignPaths(*this);
 }
 
+Longest SequenceModel::longest() const {
+  return {std::min(encoder_ ? encoder_->longest() : nn::kAnyLength, decoder_->longest_memory()), decoder_->longest()};
+}
+
 nn::Memory SequenceModel::Encode(const data::Batch& batch, nn::Context& context) const {
   if (encoder_) {
     const Ids source = ToTensors(batch.ids.at("source"), context.device);
@@ -139,7 +145,8 @@ LossSum SequenceModel::Loss(const data::Batch& batch, const LossOptions& options
   const auto guide = batch.floats.find("alignment");
   const bool guided = options.guided_alignment > 0 && guide != batch.floats.end();
   const bool covered = options.coverage > 0;
-  if (guided || covered) context.maps = covered ? search::Maps::all : search::Maps::summed;
+  if (guided || covered) context.maps = search::Maps::summed;
+  context.every_head = covered;
 
   const nn::Memory memory = Encode(batch, context);
   const int64_t rows = target.values.size(0), steps = target.values.size(1);
@@ -209,6 +216,8 @@ class SequenceModel::Rows : public search::Decoder {
     for (const nn::RecordedMap& map : context_.recorded) result.maps.push_back(ToStepMap(map));
     return result;
   }
+
+  void Forget() override { rows_->Forget(); }
 
  private:
   // weights (rows, heads, 1, keys), where keys may be fewer than the source's columns once its longest sentences are done.

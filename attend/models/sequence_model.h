@@ -32,6 +32,11 @@ struct LossSum {
   int64_t tokens = 0;
 };
 
+// The longest sequences that a model can take, in tokens with the start or end symbol: some mechanisms know only so many positions.
+struct Longest {
+  int64_t source = nn::kAnyLength, target = nn::kAnyLength;
+};
+
 // A model that turns a source sequence into a target sequence: an encoder, a decoder, a head over the target vocabulary; or, without an
 // encoder, one that goes on with a text. Batches hold the fields "source" and "target", both ending with the end symbol, and optionally
 // "alignment" (B, T, S); without an encoder "target" and optionally "before" (B, 1), the token before the first, the start symbol unless
@@ -40,6 +45,8 @@ class SequenceModel : public nn::Module {
  public:
   // UserError when the options do not fit together.
   SequenceModel(const ModelOptions& options, const VocabularySizes& sizes);
+
+  Longest longest() const;
 
   // carried: of models without an encoder, see nn::SequenceDecoder.
   LossSum Loss(const data::Batch& batch, const LossOptions& options, nn::Context& context, nn::Carried* carried = nullptr) const;

@@ -317,7 +317,7 @@ Attention::Result Attention::Attend(const Call& call, const AttentionMemory& mem
 
 // (B, heads, Tq, Tk), one head when only the sum is asked for.
 Tensor Attention::Recorded(const Tensor& weights, const Context& context, const AttentionPass& pass) const {
-  if (context.maps != search::Maps::summed || weights.size(1) == 1) return weights;
+  if (!context.sums_heads() || weights.size(1) == 1) return weights;
   return pass.head >= 0 ? weights.narrow(1, pass.head, 1) : weights.mean(1, /*keepdim=*/true);
 }
 
@@ -386,7 +386,7 @@ void Attention::Loop::Skip(const Tensor& query) {
   const auto options = query.options().requires_grad(false);
   const int64_t rows = query.size(0);
   const int64_t heads = layer_.spec_.heads;
-  if (pass_.Records(context_)) maps_.push_back(at::zeros({rows, context_.maps == search::Maps::summed ? 1 : heads, 1, 0}, options));
+  if (pass_.Records(context_)) maps_.push_back(at::zeros({rows, context_.sums_heads() ? 1 : heads, 1, 0}, options));
   if (!layer_.Reinforces(context_)) return;
   log_probs_.push_back(at::zeros({rows, heads, 1}, options));
   entropies_.push_back(log_probs_.back());

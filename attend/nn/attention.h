@@ -98,7 +98,8 @@ class Attention : public Module {
   };
 
   int64_t context_size() const { return context_size_; }
-  bool Reinforces(const Context& context) const;  // does a pass leave choices behind?
+  int64_t longest() const { return given_ ? given_->longest() : kAnyLength; }  // memory
+  bool Reinforces(const Context& context) const;                               // does a pass leave choices behind?
 
  private:
   // One call of the operator: query and centre as their projections (B, Tq, .).

@@ -2,10 +2,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <limits>
+
 #include "attend/nn/context.h"
 #include "attend/nn/module.h"
 
 namespace attend::nn {
+
+// Of sequences of which no part of a model says how long they may be.
+inline constexpr int64_t kAnyLength = std::numeric_limits<int64_t>::max();
 
 // y = x Wᵀ + b over the last dimension.
 class Linear : public Module {

@@ -45,9 +45,11 @@ struct Context {
   std::optional<double> baseline;  // what a token's loss is compared with by REINFORCE; none: nothing to compare with yet
 
   search::Maps maps = search::Maps::none;
+  bool every_head = false;  // of the maps that Maps::summed records, in place of their sum
   std::vector<RecordedMap> recorded;
   std::vector<RecordedChoice> choices;
 
+  bool sums_heads() const { return maps == search::Maps::summed && !every_head; }
   // (B) int64: one Philox key a row for draws of this purpose ("decoder.attention:weights").
   at::Tensor RowKeys(std::string_view purpose) const;
 };

@@ -12,10 +12,12 @@ namespace attend::nn {
 class DecoderRows {
  public:
   virtual ~DecoderRows() = default;
-  // New row i continues row parents[i] (int64, on the model's device) ...
+  // New row i continues row parents[i] ...
   virtual void Select(std::span<const int32_t> parents) = 0;
   // ... with this token: (rows) int64 -> what the head reads, (rows, output size).
   virtual at::Tensor Step(const at::Tensor& tokens, Context& context) = 0;
+  // What attention looks back at begins anew, as between the pieces of a text in training; of decoders that carry a state besides.
+  virtual void Forget() {}
 };
 
 // What a decoder carries from one piece of a text to the next, a row a text: empty at a text's beginning, and always where it is attention
@@ -30,6 +32,9 @@ class SequenceDecoder : public Module {
   virtual at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context, Carried* carried = nullptr) const = 0;
   virtual std::unique_ptr<DecoderRows> Start(const Memory& memory, Context& context) const = 0;
   virtual int64_t output_size() const = 0;
+  // What it can take at most, in tokens: of its inputs, where a recurrent state goes on, those since attention began anew; of the memory.
+  virtual int64_t longest() const { return kAnyLength; }
+  virtual int64_t longest_memory() const { return kAnyLength; }
   virtual const Embedding& embedding() const = 0;  // for tying
 };
 

@@ -18,6 +18,7 @@ class Encoder : public Module {
  public:
   virtual Memory Forward(const at::Tensor& ids, const at::Tensor& lengths, Context& context) const = 0;  // ids (B, S) int64
   virtual int64_t size() const = 0;                                                                      // of the states and the summary
+  virtual int64_t longest() const { return kAnyLength; }                                                 // source, in tokens
   virtual const Embedding& embedding() const = 0;
   // From now on reads the other's vectors instead of its own.
   virtual void TieEmbedding(const Embedding& other) = 0;

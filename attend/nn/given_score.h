@@ -15,6 +15,7 @@ class GivenScore : public Module {
   virtual at::Tensor OfKeys(const at::Tensor& states) const = 0;
   // projected (B, Tq, outputs of query()), of_keys as above -> (B, Hq, Tq, keys). UserError where there are too many keys.
   virtual at::Tensor Scores(const at::Tensor& projected, const at::Tensor& of_keys, int64_t keys) const = 0;
+  virtual int64_t longest() const { return kAnyLength; }  // the most keys
   const std::shared_ptr<Linear>& query() const { return query_; }
 
  protected:

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
-#include "attend/nn/module.h"
+#include "attend/nn/basic.h"
 #include "attend/ops/attention.h"
 #include "attend/spec/positions.h"
 
@@ -24,9 +25,10 @@ class Places {
 };
 
 struct PositionSizes {
-  int64_t size = 0;     // of a token's vector
-  int64_t heads = 0;    // of every layer's attention; 0: layers differ
-  bool causal = false;  // no key stands after its query
+  int64_t size = 0;                // of a token's vector
+  int64_t heads = 0;               // of every layer's attention; 0: layers differ
+  bool causal = false;             // no key stands after its query
+  std::string path = "positions";  // of the option, for errors
 };
 
 // How a stack of layers without recurrence tells positions apart: one file each, nn/positions/<name>.h, with a class of that name and one
@@ -38,6 +40,7 @@ class Positions : public Module {
     static_cast<void>(like);
     return {};
   }
+  virtual int64_t longest() const { return kAnyLength; }  // sequence whose tokens it knows the positions of
   // For the layers above.
   virtual std::unique_ptr<Places> At(const Span&, const at::TensorOptions& like) const {
     static_cast<void>(like);

@@ -44,6 +44,7 @@ struct Again : torch::autograd::Function<Again> {
     const variable_list found = torch::autograd::grad({work->f(leaves)}, of, {grads[0]}, /*retain_graph=*/false, /*create_graph=*/false,
                                                       /*allow_unused=*/true);
     for (size_t k = 0; k < places.size(); k++) out[places[k]] = found[k];
+    ctx->saved_data.clear();  // what torch keeps until the loss is dropped
     return out;
   }
 };

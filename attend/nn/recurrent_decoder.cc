@@ -160,6 +160,18 @@ class RecurrentDecoder::Rows : public DecoderRows {
     return decoder_.fusion_->Output(frame, y);
   }
 
+  void Forget() override {
+    if (decoder_.bridge_) return;
+    Carried carried;
+    Leave(state_, carried);
+    const int64_t rows = carried[0].size(0);
+    state_ = decoder_.Initial({{}, at::zeros({rows}, carried[0].options().dtype(at::kLong)), {}});
+    Resume(carried, state_);
+    past_ = {};
+    past_rows_ = CacheRows(rows);
+    position_ = 0;
+  }
+
  private:
   std::vector<AttentionMemory> Prepared(const Memory& memory) const {
     if (!decoder_.attention_ || decoder_.over_past()) return {};

@@ -19,6 +19,8 @@ class RecurrentDecoder : public SequenceDecoder {
   at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context, Carried* carried = nullptr) const override;
   std::unique_ptr<DecoderRows> Start(const Memory& memory, Context& context) const override;
   int64_t output_size() const override { return fusion_->output_size(); }
+  int64_t longest() const override { return over_past() ? attention_->longest() : kAnyLength; }
+  int64_t longest_memory() const override { return attention_ && bridge_ ? attention_->longest() : kAnyLength; }
   const Embedding& embedding() const override { return *embedding_; }
 
  private:

@@ -32,16 +32,17 @@ bool Causal(const std::vector<spec::AttentionSpec>& specs) {
 }
 
 // Turning a query and a key by their positions tells how far apart they are to products of both, and to nothing else.
-void ExpectTurnable(const spec::Positions& positions, const std::vector<spec::AttentionSpec>& specs, int64_t size) {
+void ExpectTurnable(const spec::Positions& positions, const std::vector<spec::AttentionSpec>& specs, int64_t size,
+                    const std::string& option) {
   if (!std::holds_alternative<spec::RotaryPositions>(positions)) return;
   for (const auto& s : specs) {
     const ops::ScoreLayer layer = ops::LayerOf(s.score);
     const bool products = !layer.key && layer.score != "given";
     if (!products)
-      throw UserError("positions", "a score of products with rotary positions, dot, scaled_dot, general, cosine or euclidean",
+      throw UserError(option, "a score of products with rotary positions, dot, scaled_dot, general, cosine or euclidean",
                       "score " + std::string(Name(s.score)));
     if (size / s.heads % 2)
-      throw UserError("positions", "heads of an even width with rotary positions, which turn pairs of features",
+      throw UserError(option, "heads of an even width with rotary positions, which turn pairs of features",
                       "width " + std::to_string(size / s.heads));
   }
 }
@@ -100,13 +101,16 @@ TransformerLayer::TransformerLayer(const TransformerOptions& options, const spec
   feed_ = register_module("feed_forward", std::make_shared<FeedForward>(options));
 }
 
-TransformerStack::TransformerStack(Module& owner, const TransformerOptions& options, const std::vector<spec::AttentionSpec>& self,
-                                   const std::vector<spec::AttentionSpec>& cross, int64_t memory_size, int64_t vocabulary, int64_t padding)
+TransformerStack::TransformerStack(Module& owner, const TransformerOptions& options, const std::string& path,
+                                   const std::vector<spec::AttentionSpec>& self, const std::vector<spec::AttentionSpec>& cross,
+                                   int64_t memory_size, int64_t vocabulary, int64_t padding)
     : size_(options.size), embedding_dropout_(options.embedding_dropout) {
-  ExpectTurnable(options.positions, self, options.size);
+  const std::string of_positions = path + ".positions";
+  ExpectTurnable(options.positions, self, options.size, of_positions);
   // Elements of variance 1, as large as those of sinusoidal positions (Vaswani et al. 2017, section 3.4).
   embedding_ = owner.register_module("embedding", std::make_shared<Embedding>(vocabulary, options.size, padding, 0.5));
-  positions_ = owner.register_module("positions", MakePositions(options.positions, {options.size, CommonHeads(self), Causal(self)}));
+  positions_ =
+      owner.register_module("positions", MakePositions(options.positions, {options.size, CommonHeads(self), Causal(self), of_positions}));
   for (size_t i = 0; i < self.size(); i++)
     layers_.push_back(
         owner.register_module("layer" + std::to_string(i + 1),
@@ -121,9 +125,8 @@ Tensor TransformerStack::Embed(const Tensor& ids, const Span& span, const Contex
 }
 
 Tensor TransformerStack::Run(const TransformerLayer& layer, const std::vector<Tensor>& inputs, const Span& span, Context& context,
-                             const AttentionPass& pass, const Forward& forward) const {
-  if (!context.recompute || !context.training || context.maps != search::Maps::none || layer.Reinforces(context))
-    return forward(inputs, context, pass);
+                             const AttentionPass& pass, bool records, const Forward& forward) const {
+  if (!context.recompute || !context.training || records || layer.Reinforces(context)) return forward(inputs, context, pass);
   std::vector<Tensor> parameters = layer.parameters();
   for (const Tensor& p : positions_->parameters()) parameters.push_back(p);
   Context own = context;  // nothing is recorded in it
@@ -137,9 +140,24 @@ Tensor TransformerStack::Run(const TransformerLayer& layer, const std::vector<Te
   return Recomputed(again, inputs, parameters);
 }
 
+int64_t TransformerStack::longest() const {
+  int64_t out = positions_->longest();
+  for (const auto& layer : layers_) out = std::min(out, layer->self().longest());
+  return out;
+}
+
+int64_t TransformerStack::longest_memory() const {
+  int64_t out = kAnyLength;
+  for (const auto& layer : layers_)
+    if (layer->cross()) out = std::min(out, layer->cross()->longest());
+  return out;
+}
+
 std::vector<spec::AttentionSpec> SpecsOfLayers(const LayerSpecs& specs, int64_t layers, std::string_view path) {
   std::vector<spec::AttentionSpec> out;
   if (specs.single()) {
+    if (specs[0].layers)
+      throw UserError(std::string(path) + ".layers", "a list of attentions, of which it counts the layers", "one for all");
     out.assign(static_cast<size_t>(layers), specs[0]);
     return out;
   }

@@ -76,24 +76,27 @@ class TransformerLayer : public Module {
 // What encoder and decoder have in common: word vectors, positions, layers and the last norm, all of them modules of their owner.
 class TransformerStack {
  public:
-  // self, cross: of each layer, from the bottom; cross empty without a memory. UserError when the options do not fit together.
-  TransformerStack(Module& owner, const TransformerOptions& options, const std::vector<spec::AttentionSpec>& self,
+  // path: of the options, for errors. self, cross: of each layer, from the bottom; cross empty without a memory. UserError when the options
+  // do not fit together.
+  TransformerStack(Module& owner, const TransformerOptions& options, const std::string& path, const std::vector<spec::AttentionSpec>& self,
                    const std::vector<spec::AttentionSpec>& cross, int64_t memory_size, int64_t vocabulary, int64_t padding);
 
   // ids (B, T) -> (B, T, size), the first at position span.first.
   at::Tensor Embed(const at::Tensor& ids, const Span& span, const Context& context) const;
   std::unique_ptr<Places> At(const Span& span, const at::TensorOptions& like) const { return positions_->At(span, like); }
   // One layer's pass over its inputs, what enters it first; its inner values are computed again in the backward pass where the context says
-  // so. A layer whose maps or choices are recorded keeps them.
+  // so. A layer whose maps (`records`) or choices are recorded keeps them.
   using Forward = std::function<at::Tensor(const std::vector<at::Tensor>& inputs, Context& context, const AttentionPass& pass)>;
   at::Tensor Run(const TransformerLayer& layer, const std::vector<at::Tensor>& inputs, const Span& span, Context& context,
-                 const AttentionPass& pass, const Forward& forward) const;
+                 const AttentionPass& pass, bool records, const Forward& forward) const;
   // After the last layer.
   at::Tensor Finish(const at::Tensor& x) const { return norm_ ? norm_->Forward(x) : x; }
 
   const std::vector<std::shared_ptr<TransformerLayer>>& layers() const { return layers_; }
   Embedding& embedding() const { return *embedding_; }
   int64_t size() const { return size_; }
+  int64_t longest() const;         // sequence, in tokens
+  int64_t longest_memory() const;  // of cross-attention
 
  private:
   int64_t size_;

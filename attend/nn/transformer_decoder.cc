@@ -25,7 +25,8 @@ std::vector<spec::AttentionSpec> CausalSpecs(const TransformerDecoderOptions& op
 TransformerDecoder::TransformerDecoder(const TransformerDecoderOptions& options, int64_t memory_size, int64_t vocabulary, int64_t padding) {
   std::vector<spec::AttentionSpec> cross;
   if (memory_size > 0) cross = SpecsOfLayers(options.attention.cross, options.layers, "model.decoder.attention.cross");
-  stack_ = std::make_unique<TransformerStack>(*this, options, CausalSpecs(options), cross, memory_size, vocabulary, padding);
+  stack_ =
+      std::make_unique<TransformerStack>(*this, options, "model.decoder", CausalSpecs(options), cross, memory_size, vocabulary, padding);
   const int64_t layer = options.alignment_layer.value_or(std::max<int64_t>(1, options.layers - 1));
   if (layer > options.layers)
     throw UserError("model.decoder.alignment_layer", "one of " + std::to_string(options.layers) + " layers", std::to_string(layer));
@@ -59,7 +60,8 @@ Tensor TransformerDecoder::Forward(const Memory& memory, const Tensor& inputs, C
     };
     std::vector<Tensor> in = {x};
     if (layer->cross()) in.push_back(memory.states);
-    x = stack_->Run(*layer, in, span, context, pass, forward);
+    const bool records = pass.Records(context) || (layer->cross() && Cross(i).Records(context));
+    x = stack_->Run(*layer, in, span, context, pass, records, forward);
   }
   return stack_->Finish(x);
 }

@@ -15,6 +15,8 @@ class TransformerDecoder : public SequenceDecoder {
   at::Tensor Forward(const Memory& memory, const at::Tensor& inputs, Context& context, Carried* carried = nullptr) const override;
   std::unique_ptr<DecoderRows> Start(const Memory& memory, Context& context) const override;
   int64_t output_size() const override { return stack_->size(); }
+  int64_t longest() const override { return stack_->longest(); }
+  int64_t longest_memory() const override { return stack_->longest_memory(); }
   const Embedding& embedding() const override { return stack_->embedding(); }
 
  private:

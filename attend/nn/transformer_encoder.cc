@@ -7,7 +7,8 @@ namespace attend::nn {
 using at::Tensor;
 
 TransformerEncoder::TransformerEncoder(const TransformerEncoderOptions& options, int64_t vocabulary, int64_t padding) {
-  stack_ = std::make_unique<TransformerStack>(*this, options, SpecsOfLayers(options.attention, options.layers, "model.encoder.attention"),
+  stack_ = std::make_unique<TransformerStack>(*this, options, "model.encoder",
+                                              SpecsOfLayers(options.attention, options.layers, "model.encoder.attention"),
                                               std::vector<spec::AttentionSpec>(), 0, vocabulary, padding);
 }
 
@@ -21,7 +22,7 @@ Memory TransformerEncoder::Forward(const Tensor& ids, const Tensor& lengths, Con
       const Tensor read = layer->Self(in[0], c, 0, [&](const Tensor& y) { return layer->self().ForwardSelf(y, lengths, c, p); });
       return layer->Feed(read, c, 0);
     };
-    x = stack_->Run(*layer, {x}, span, context, pass, forward);
+    x = stack_->Run(*layer, {x}, span, context, pass, pass.Records(context), forward);
   }
   x = stack_->Finish(x);
   const Tensor real = at::arange(ids.size(1), lengths.options()).unsqueeze(0) < lengths.unsqueeze(1);  // (B, S)

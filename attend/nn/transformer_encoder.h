@@ -14,6 +14,7 @@ class TransformerEncoder : public Encoder {
 
   Memory Forward(const at::Tensor& ids, const at::Tensor& lengths, Context& context) const override;
   int64_t size() const override { return stack_->size(); }
+  int64_t longest() const override { return stack_->longest(); }
   const Embedding& embedding() const override { return stack_->embedding(); }
   void TieEmbedding(const Embedding& other) override { stack_->embedding().Tie(other); }
 

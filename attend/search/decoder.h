@@ -61,6 +61,8 @@ class Decoder {
  public:
   virtual ~Decoder() = default;
   virtual StepResult Step(std::span<const int32_t> parents, std::span<const int32_t> tokens, const StepRequest& request) = 0;
+  // What attention over the output looks back at begins anew; of a language model that carries a state besides.
+  virtual void Forget() {}
 };
 
 }  // namespace attend::search

@@ -7,6 +7,7 @@
 #include "attend/config/options.h"
 #include "attend/data/model_directory.h"
 #include "attend/tasks/model_files.h"
+#include "attend/tasks/run.h"
 #include "attend/train/weights.h"
 
 namespace attend::tasks {
@@ -57,7 +58,9 @@ void Average(std::span<const std::string> models, const std::string& out) {
     target.Create();
     WriteFile(target.config(), config::ToYaml(options));
     text::SaveTokenizers(tokenizers, out);
-    train::SaveTensors(target.model(), sum, {{"producer", "attend"}, {"task", std::string(Name(options.task))}, {"average_of", of}});
+    data::Metadata metadata = MetadataOf(options);
+    metadata["average_of"] = of;
+    train::SaveTensors(target.model(), sum, metadata);
     target.MarkFinished();
   } catch (...) {
     std::error_code error;

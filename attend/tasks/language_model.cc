@@ -16,7 +16,7 @@
 namespace attend::tasks::language_model {
 namespace {
 
-constexpr int64_t kSampleTokens = 60;
+constexpr int64_t kSampleTokens = 60, kPromptTokens = 100;  // of an output that validation shows
 constexpr int64_t kValidationStreams = 16;
 
 // A recurrent decoder's state goes on from piece to piece; attention alone looks back within a piece.
@@ -64,6 +64,7 @@ class LanguageTask : public train::Trainable {
  public:
   LanguageTask(const RunOptions& options, Writer& writer, const data::PlainText& valid)
       : options_(options), writer_(writer), valid_(valid), tokens_(Tokens(valid, writer.tokenizer())) {
+    if (tokens_.ids.empty()) throw UserError("data.valid.text", "a text", "nothing in it");
     if (!writer.carries()) return;
     // A pass over one token tells of what the state consists.
     data::Batch batch;
@@ -96,23 +97,24 @@ class LanguageTask : public train::Trainable {
     out.metrics = {metrics::PerplexityMetric(sum), metrics::BitsPerCharacterMetric(sum, tokens_.characters)};
     for (const metrics::Metric& m : out.metrics)
       if (m.kind == options_.train.metric) out.selected = m.value;
+    samples = std::min(samples, valid_.lines());
     for (int64_t i = 0; i < samples; i++) {
       const int64_t line = i * valid_.lines() / samples;
       GenerateRequest request;
-      request.prompt = valid_[line].text;
-      if (valid_[line].ended) request.prompt += '\n';
+      request.prompt = writer_.End(std::string(valid_[line].text) + (valid_[line].ended ? "\n" : ""), kPromptTokens);
       request.tokens = kSampleTokens;
       request.temperature = 0.8;
       request.seed = options_.train.seed;
       request.number = i;
-      const std::string text = writer_.Generate(request, nullptr).text;
-      out.samples.push_back({request.prompt, text.substr(std::min(request.prompt.size(), text.size())),
-                             line + 1 < valid_.lines() ? std::string(valid_[line + 1].text) : ""});
+      std::string output;
+      writer_.Generate(request, [&output](std::string_view text) { output += text; });
+      out.samples.push_back(
+          {request.prompt, output, line + 1 < valid_.lines() ? writer_.Beginning(valid_[line + 1].text, kPromptTokens) : ""});
     }
     return out;
   }
 
-  data::Metadata ModelMetadata() const override { return {{"producer", "attend"}, {"task", std::string(Name(options_.task))}}; }
+  data::Metadata ModelMetadata() const override { return MetadataOf(options_); }
   train::NamedTensors State() override { return states_ ? states_->Named() : train::NamedTensors(); }
 
  private:
@@ -128,6 +130,7 @@ class LanguagePredictor : public Predictor {
   LanguagePredictor(Writer writer, int threads) : writer_(std::move(writer)), frozen_(writer_.model().parameters()), workers_(threads) {}
 
   std::string_view task() const override { return Name(Task::language_model); }
+  bool continues() const override { return true; }
 
   Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write) override {
     Output out;
@@ -171,7 +174,15 @@ void Check(const RunOptions& options) {
       throw UserError("data", "text alone with task language_model", "source, target, tsv or alignments");
   if (options.train.metric != metrics::MetricKind::perplexity && options.train.metric != metrics::MetricKind::bits_per_character)
     throw UserError("train.metric", "perplexity or bits_per_character with task language_model", std::string(Name(options.train.metric)));
-  if (options.train.guided_alignment > 0) throw UserError("train.guided_alignment", "0 with task language_model", "another weight");
+  const auto refuse = [](bool given, const char* option, const char* expected) {
+    if (given) throw UserError(option, std::string(expected) + " with task language_model", "another value");
+  };
+  refuse(options.train.guided_alignment > 0, "train.guided_alignment", "0");
+  refuse(options.train.coverage_loss > 0, "train.coverage_loss", "0");
+  refuse(options.text.regularisation > 0, "text.regularisation", "0");
+  refuse(options.data.train.reverse || options.data.valid.reverse, "data.train.reverse", "false");
+  if (options.data.valid.text.empty() && options.data.hold_out == 0)
+    throw UserError("data.valid.text", "a validation text, or data.hold_out above 0", "neither");
 }
 
 // Training and validation text; without the latter the end of the former.
@@ -224,6 +235,9 @@ bool Train(const TrainRequest& request) {
   });
   models::Workers workers(threads);
   const auto model = BeginModel(options, folder, tokenizers, workers, progress);
+  if (const int64_t longest = model->longest().target; options.data.context > longest)
+    throw UserError("data.context", "at most " + std::to_string(longest) + " tokens, of which the model knows the positions",
+                    std::to_string(options.data.context));
 
   Writer writer(model, tokenizers.target, device, options.data.context, Carries(options));
   LanguageTask task(options, writer, valid_text);

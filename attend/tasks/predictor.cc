@@ -23,6 +23,9 @@ Evaluation Predictor::Evaluate(std::span<const std::string>, std::span<const std
                                std::vector<std::string>&) {
   FailTask(*this, "evaluate", kLines);
 }
+void Predictor::ExpectContinues(std::string_view part) const {
+  if (!continues()) FailTask(*this, part, kText);
+}
 Output Predictor::Generate(const GenerateRequest&, const std::function<void(std::string_view)>&) { FailTask(*this, "generate", kText); }
 std::vector<metrics::Metric> Predictor::EvaluateText(std::string_view) { FailTask(*this, "evaluate", kText); }
 

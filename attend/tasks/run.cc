@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <chrono>
 #include <thread>
 
 #include "attend/tasks/matmul.h"
@@ -23,8 +22,6 @@ void ExpectTextOf(const RunOptions& options) {
 }
 
 }  // namespace
-
-double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 int Threads(const Machine& machine) {
   return machine.threads > 0 ? machine.threads : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
@@ -71,6 +68,8 @@ std::shared_ptr<models::SequenceModel> BeginModel(const RunOptions& options, con
                 (workers.count() == 1 ? " thread" : " threads"));
   return model;
 }
+
+data::Metadata MetadataOf(const RunOptions& options) { return {{"producer", "attend"}, {"task", std::string(Name(options.task))}}; }
 
 bool Conclude(const train::RunResult& result, const RunOptions& options, const std::string& out, double started,
               train::Progress& progress) {

@@ -16,7 +16,7 @@
 // What the tasks' training and loading have in common.
 namespace attend::tasks {
 
-double Seconds();  // of a steady clock
+using train::Seconds;
 int Threads(const Machine& machine);
 at::Device DeviceOf(const Machine& machine);  // UserError
 
@@ -27,6 +27,9 @@ text::Tokenizers PrepareTokenizers(const RunOptions& options, const RunFolder& f
 // The model of a run with its first weights: drawn, or those of train.init. Says how large it is.
 std::shared_ptr<models::SequenceModel> BeginModel(const RunOptions& options, const RunFolder& folder, const text::Tokenizers& tokenizers,
                                                   models::Workers& workers, train::Progress& progress);
+
+// What a published model says of itself.
+data::Metadata MetadataOf(const RunOptions& options);
 
 // Says how a run ended; true when it finished. started: Seconds() at its beginning.
 bool Conclude(const train::RunResult& result, const RunOptions& options, const std::string& out, double started, train::Progress& progress);

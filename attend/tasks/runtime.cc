@@ -45,6 +45,7 @@ class GuardedPredictor : public Predictor {
     return Guard([&] { return predictor_->Score(lines, references, alignments, maps); });
   }
   std::string_view task() const override { return predictor_->task(); }
+  bool continues() const override { return predictor_->continues(); }
   Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write) override {
     return Guard([&] { return predictor_->Generate(request, write); });
   }

@@ -78,6 +78,9 @@ class Predictor {
  public:
   virtual ~Predictor() = default;
   virtual std::string_view task() const = 0;
+  // Does it go on with a text, instead of turning lines into lines?
+  virtual bool continues() const { return false; }
+  virtual void ExpectContinues(std::string_view part) const;  // UserError
   // For every line its outputs, best first; an empty line has one empty output. notices: lines for the user (on stderr).
   virtual std::vector<std::vector<Output>> Predict(std::span<const std::string> lines, const PredictRequest& request,
                                                    std::vector<std::string>& notices);
@@ -87,8 +90,8 @@ class Predictor {
   virtual Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
                               std::vector<std::string>& notices);
 
-  // Goes on with a text; write is called with each new part of it, whole characters. The result's pieces, maps and log-probabilities are
-  // those of the prompt and what was written.
+  // Goes on with a text; write, where there is one, is called with each new part of it, whole characters. The result's pieces, maps and
+  // log-probabilities are those of the prompt and what was written, of a long text those of its end.
   virtual Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write);
   // How well the model foretells a text.
   virtual std::vector<metrics::Metric> EvaluateText(std::string_view text);

@@ -25,13 +25,22 @@ constexpr const char* kExactMatch = "exact match";
 // What the trainer knows of translating.
 class TranslateTask : public train::Trainable {
  public:
-  TranslateTask(const RunOptions& options, Translator& translator, const data::Corpus& valid) : options_(options), translator_(translator) {
+  TranslateTask(const RunOptions& options, Translator& translator, const data::Corpus& valid, train::Progress& progress)
+      : options_(options), translator_(translator) {
     const auto sides = translator.Sides();
+    const models::Longest longest = translator.Longest();
     for (int64_t e = 0; e < valid.size(); e++) {
+      data::Example example = data::EncodeExample({valid.Text(e, 0), valid.Text(e, 1)}, sides, e, 0, 0);
+      const auto tokens = [&](size_t side) { return static_cast<int64_t>(example.ids[side].size()) - 1; };
+      if (tokens(0) > longest.source || tokens(1) > longest.target) continue;
       lines_.emplace_back(valid.Text(e, 0));
       references_.emplace_back(valid.Text(e, 1));
-      examples_.push_back(data::EncodeExample({lines_.back(), references_.back()}, sides, e, 0, 0));
+      examples_.push_back(std::move(example));
     }
+    const int64_t left_out = valid.size() - static_cast<int64_t>(lines_.size());
+    const std::string what = "more tokens than the model knows positions";
+    if (lines_.empty()) throw UserError("data.valid", "lines that the model can take", what + " in each of them");
+    if (left_out > 0) progress.Note("validation text: " + std::to_string(left_out) + " lines left out, with " + what);
     batches_ = data::SortedBatches(examples_, sides, {4000, 0});
   }
 
@@ -87,7 +96,7 @@ class TranslateTask : public train::Trainable {
     return out;
   }
 
-  data::Metadata ModelMetadata() const override { return {{"producer", "attend"}, {"task", std::string(Name(options_.task))}}; }
+  data::Metadata ModelMetadata() const override { return MetadataOf(options_); }
 
  private:
   // Rows of real target tokens alone. map (B, 1, T, S)
@@ -129,10 +138,6 @@ class TranslatorPredictor : public Predictor {
   Evaluation Evaluate(std::span<const std::string> lines, std::span<const std::string> references, const EvaluateRequest& request,
                       std::vector<std::string>& notices) override {
     Evaluation out;
-    PredictRequest predict;
-    predict.search = request.search;
-    predict.search.nbest = 1;
-    for (const auto& of_line : Predict(lines, predict, notices)) out.outputs.push_back(of_line[0].text);
     const std::vector<std::string> reference_file[] = {{references.begin(), references.end()}};
     metrics::ChrfOptions chrf;
     chrf.lowercase = request.bleu.lowercase;
@@ -142,6 +147,10 @@ class TranslatorPredictor : public Predictor {
       likelihood += {-scored.log_prob, static_cast<int64_t>(scored.piece_log_probs.size())};
       alignments.push_back(metrics::FormatLinks(scored.alignment));
     }
+    PredictRequest predict;
+    predict.search = request.search;
+    predict.search.nbest = 1;
+    for (const auto& of_line : Predict(lines, predict, notices)) out.outputs.push_back(of_line[0].text);
     out.metrics = {metrics::BleuMetric(metrics::CorpusBleu(out.outputs, reference_file, request.bleu), request.bleu, 1),
                    metrics::ChrfMetric(metrics::CorpusChrf(out.outputs, reference_file, chrf), chrf, 1),
                    metrics::PerplexityMetric(likelihood),
@@ -163,6 +172,8 @@ bool Train(const TrainRequest& request) {
   const double start = Seconds();
   const RunOptions options = ReadRunOptions(request.source);
   const at::Device device = DeviceOf(request.machine);
+  if (!options.data.train.text.empty() || !options.data.valid.text.empty())
+    throw UserError("data", "source and target, or tsv, with task translate", "text");
   if (options.data.train.empty())
     throw UserError("data.train", "training text: --data.train.source FILE --data.train.target FILE, or --data.train.tsv FILE", "none");
   if (std::holds_alternative<models::NoEncoderOptions>(options.model.encoder))
@@ -195,10 +206,10 @@ bool Train(const TrainRequest& request) {
   const auto model = BeginModel(options, folder, tokenizers, workers, progress);
 
   Translator translator(model, tokenizers, device);
-  TranslateTask task(options, translator, *split.valid);
+  TranslateTask task(options, translator, *split.valid, progress);
   data::StreamOptions stream;
   stream.size = {options.train.batch_tokens, options.train.batch_sentences};
-  stream.max_length = options.data.max_length;
+  stream.max_length = std::min({options.data.max_length, translator.Longest().source, translator.Longest().target});
   stream.window = options.data.window;
   stream.seed = static_cast<uint64_t>(options.train.seed);
   stream.links = links;

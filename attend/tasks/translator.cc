@@ -48,11 +48,21 @@ std::vector<data::Side> Translator::Sides(double rate) const {
   return {side("source", tokenizers_.source), side("target", tokenizers_.target)};
 }
 
+models::Longest Translator::Longest() const {
+  const models::Longest all = model_->longest();
+  return {all.source - 1, all.target - 1};
+}
+
 search::Symbols Translator::Symbols() const { return {text::kBos, text::kEos, {text::kPad, text::kBos}}; }
 
 Translator::Source Translator::ReadSource(const std::string& line) const {
   Source source;
   source.encoding = tokenizers_.source->Encode(line);
+  source.tokens = static_cast<int64_t>(source.encoding.ids.size());
+  if (const int64_t longest = Longest().source; source.tokens > longest) {
+    source.encoding.ids.resize(static_cast<size_t>(longest));
+    source.encoding.origins.resize(static_cast<size_t>(longest));
+  }
   source.pieces = tokenizers_.source->Pieces(line, source.encoding);
   source.pieces.emplace_back(text::kSpecialNames[text::kEos]);
   source.words = WordsOf(source.encoding);
@@ -125,13 +135,17 @@ Output Translator::Write(const search::Hypothesis& hypothesis, const Source& sou
 
 std::vector<std::vector<Output>> Translator::Translate(std::span<const std::string> lines, const PredictRequest& request,
                                                        models::Workers& workers, std::vector<std::string>& notices) const {
-  search::Validate(request.search);
+  search::SearchOptions options = request.search;
+  search::Validate(options);
+  options.max_length = static_cast<int>(std::min<int64_t>(options.max_length, Longest().target));
   std::vector<Source> sources(lines.size());
+  int64_t shortened = 0;
   std::vector<int64_t> full;  // lines with something in them
   std::vector<int64_t> lengths;
   std::vector<std::vector<Output>> outputs(lines.size());
   for (size_t i = 0; i < lines.size(); i++) {
     sources[i] = ReadSource(lines[i]);
+    shortened += sources[i].tokens > static_cast<int64_t>(sources[i].encoding.ids.size());
     if (sources[i].encoding.ids.empty()) {
       outputs[i].emplace_back();
       continue;
@@ -139,8 +153,8 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
     full.push_back(static_cast<int64_t>(i));
     lengths.push_back(static_cast<int64_t>(sources[i].encoding.ids.size()) + 1);
   }
-  const auto batches = search::Batches(lengths, request.search);
-  const search::Maps maps = Needed(request.alignments, request.maps, &request.search);
+  const auto batches = search::Batches(lengths, options);
+  const search::Maps maps = Needed(request.alignments, request.maps, &options);
   workers.Run(static_cast<int64_t>(batches.size()), [&](int64_t b) {
     std::vector<int64_t> members;
     std::vector<search::Sentence> sentences;
@@ -154,11 +168,11 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
     const data::Batch batch = MakeBatch(sources, members);
     if (request.maps) AddSourceMaps(sources, members, batch);
     const auto decoder = model_->Decode(batch, device_);
-    const auto found = search::Search(*decoder, sentences, Symbols(), request.search, maps);
+    const auto found = search::Search(*decoder, sentences, Symbols(), options, maps);
     for (size_t k = 0; k < members.size(); k++) {
       const auto line = static_cast<size_t>(members[k]);
       for (const search::Hypothesis& h : found[k])
-        outputs[line].push_back(Write(h, sources[line], lines[line], request.search.replace_unknown, request.alignments, request.maps));
+        outputs[line].push_back(Write(h, sources[line], lines[line], options.replace_unknown, request.alignments, request.maps));
     }
   });
   int64_t cut = 0, all = 0;
@@ -167,7 +181,10 @@ std::vector<std::vector<Output>> Translator::Translate(std::span<const std::stri
       all++;
       cut += output.complete ? 0 : 1;
     }
-  if (cut > 0) notices.push_back(search::CutNotice(cut, all, request.search));
+  if (cut > 0) notices.push_back(search::CutNotice(cut, all, options));
+  if (shortened > 0)
+    notices.push_back(std::to_string(shortened) + " of " + std::to_string(lines.size()) + " lines have more than " +
+                      std::to_string(Longest().source) + " tokens, of which the model knows the positions, and were cut there");
   return outputs;
 }
 
@@ -180,6 +197,9 @@ std::vector<Output> Translator::Score(std::span<const std::string> lines, std::s
     sources[i] = ReadSource(lines[i]);
     targets[i] = tokenizers_.target->Encode(references[i]);
     lengths[i] = static_cast<int64_t>(sources[i].encoding.ids.size()) + 1;
+    if (const auto tokens = static_cast<int64_t>(targets[i].ids.size()); tokens > Longest().target)
+      throw UserError("reference", "at most " + std::to_string(Longest().target) + " tokens, of which the model knows the positions",
+                      std::to_string(tokens) + " in line " + std::to_string(i + 1));
   }
   const auto batches = search::Batches(lengths, search::SearchOptions{});
   std::vector<Output> outputs(lines.size());

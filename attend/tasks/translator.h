@@ -28,8 +28,11 @@ class Translator {
   // Source and target as fields of a batch; rate: of subword regularisation (training only).
   std::vector<data::Side> Sides(double rate = 0) const;
   search::Symbols Symbols() const;
+  // The most tokens of a line that the model can take on either side, without start and end symbol.
+  models::Longest Longest() const;
 
-  // See Predictor. Batches are shared among the workers; no result depends on how.
+  // See Predictor. Batches are shared among the workers; no result depends on how. Of a source that is longer than the model can take the
+  // beginning is read, which a notice says; UserError for such a reference.
   std::vector<std::vector<Output>> Translate(std::span<const std::string> lines, const PredictRequest& request, models::Workers& workers,
                                              std::vector<std::string>& notices) const;
   std::vector<Output> Score(std::span<const std::string> lines, std::span<const std::string> references, bool alignments, bool maps,
@@ -38,7 +41,8 @@ class Translator {
  private:
   // What is remembered of an input line while it is decoded.
   struct Source {
-    text::Encoding encoding;
+    text::Encoding encoding;          // as much of it as the model can take
+    int64_t tokens = 0;               // before it was cut
     std::vector<std::string> pieces;  // and the end symbol
     std::vector<int32_t> words;
     std::vector<report::AttentionMap> maps;  // of the encoder's own attention

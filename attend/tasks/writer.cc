@@ -13,7 +13,7 @@ namespace {
 // The start symbol of a text: as if a line had ended before it. Pieces from anywhere in a text hardly ever follow its beginning, so that a
 // symbol of its own would hardly ever be seen.
 constexpr int32_t kBeginning = text::kEos;
-constexpr int64_t kEvaluatedTokens = 4096;  // at once: not more memory than training takes
+constexpr int64_t kEvaluatedTokens = 4096;  // at once, by all workers: about as much memory as training takes
 
 const search::Symbols kSymbols = {kBeginning, -1, {text::kPad, text::kBos, text::kUnknown}};
 
@@ -24,36 +24,39 @@ std::string_view Settled(std::string_view text) {
   return text;
 }
 
-// Tells a growing text piece by piece, reading only its last line again.
+// Tells a growing text token by token: what the text of its last tokens gains by one more.
 class Telling {
  public:
   using Write = std::function<void(std::string_view)>;
-  explicit Telling(std::function<std::string(std::span<const int32_t>)> text_of) : text_of_(std::move(text_of)) {}
+  // prompt: what is told already. write: null to tell nobody.
+  Telling(std::function<std::string(std::span<const int32_t>)> text_of, std::span<const int32_t> prompt, Write write)
+      : text_of_(std::move(text_of)), write_(std::move(write)) {
+    if (write_) Restart(prompt);
+  }
 
-  // What the text of `ids`, those of before and more, has more than then; whole: with an unfinished character too. write: null to tell
-  // nobody.
-  void Go(std::span<const int32_t> ids, bool whole, const Write& write) {
-    for (size_t i = line_; i < ids.size(); i++) {
-      if (ids[i] != text::kEos) continue;
-      const std::string ended = text_of_(ids.subspan(line_, i + 1 - line_));
-      Tell(ended, write);
-      told_of_line_ = 0;
-      line_ = i + 1;
+  // ids: those of before and one more; last: with an unfinished character too.
+  void Go(std::span<const int32_t> ids, bool last) {
+    if (!write_) return;
+    const std::string text = text_of_(ids.subspan(from_));
+    const std::string_view ready = last || ids.back() == text::kEos ? std::string_view(text) : Settled(text);
+    if (ready.size() > told_) {
+      write_(ready.substr(told_));
+      told_ = ready.size();
     }
-    const std::string open = text_of_(ids.subspan(line_));
-    Tell(whole ? std::string_view(open) : Settled(open), write);
+    if (ids.size() - from_ >= 2 * kTail && ready.size() == text.size()) Restart(ids);
   }
 
  private:
-  void Tell(std::string_view of_line, const Write& write) {
-    if (of_line.size() <= told_of_line_) return;
-    if (write) write(of_line.substr(told_of_line_));
-    told_of_line_ = of_line.size();
+  static constexpr size_t kTail = 32;  // enough for what tokens before tell of a token's text, and few to read again
+
+  void Restart(std::span<const int32_t> ids) {
+    from_ = ids.size() - std::min(ids.size(), kTail);
+    told_ = text_of_(ids.subspan(from_)).size();
   }
 
   std::function<std::string(std::span<const int32_t>)> text_of_;
-  size_t line_ = 0;          // where the last line begins, in tokens
-  size_t told_of_line_ = 0;  // bytes
+  Write write_;
+  size_t from_ = 0, told_ = 0;  // the first token that is read again; bytes told of the text from there
 };
 
 }  // namespace
@@ -85,10 +88,20 @@ std::string Writer::TextOf(std::span<const int32_t> ids) const {
   return out;
 }
 
+std::string Writer::End(std::string_view text, int64_t tokens) const {
+  const std::vector<int32_t> ids = Tokens(data::PlainText::Of(text), *tokenizer_).ids;
+  return TextOf(std::span(ids).last(std::min(ids.size(), static_cast<size_t>(tokens))));
+}
+
+std::string Writer::Beginning(std::string_view text, int64_t tokens) const {
+  const std::vector<int32_t> ids = Tokens(data::PlainText::Of(text), *tokenizer_).ids;
+  return TextOf(std::span(ids).first(std::min(ids.size(), static_cast<size_t>(tokens))));
+}
+
 Output Writer::Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write) const {
   std::vector<int32_t> ids = Tokens(data::PlainText::Of(request.prompt), *tokenizer_).ids;
   const size_t prompt = ids.size(), all = prompt + static_cast<size_t>(request.tokens);
-  if (request.maps && !carries_ && static_cast<int64_t>(all) > context_)
+  if (request.maps && static_cast<int64_t>(all) > context_)
     throw UserError("show",
                     "a text and its continuation of at most " + std::to_string(context_) + " tokens (data.context), to look at at once",
                     std::to_string(prompt) + " and " + std::to_string(request.tokens));
@@ -106,20 +119,26 @@ Output Writer::Generate(const GenerateRequest& request, const std::function<void
   search::Symbols symbols = kSymbols;
   search::Live live;
   size_t begin = 0, read = 0;  // of the tokens in the decoder's sight; how many of all were read
+  size_t past = 0;             // where what attention looks back at begins
   const auto start = [&](size_t from) {
     decoder = model_->Decode(batch, device_);
     symbols.start = from > 0 ? ids[from - 1] : kSymbols.start;
     grower = std::make_unique<search::Grower>(*decoder, symbols, request.maps ? search::Maps::all : search::Maps::none);
     live = {-1, 0, 0};
-    begin = read = from;
+    begin = past = read = from;
   };
-  start(!carries_ && static_cast<int64_t>(prompt) > context_ / 2 ? prompt - static_cast<size_t>(context_ / 2) : 0);
-  if (request.maps) start(0);
-  Telling telling([this](std::span<const int32_t> of) { return TextOf(of); });
-  telling.Go(ids, true, nullptr);  // the prompt is there
+  start(!carries_ && static_cast<int64_t>(prompt) > context_ ? prompt - static_cast<size_t>(context_ / 2) : 0);
+  Telling telling([this](std::span<const int32_t> of) { return TextOf(of); }, ids, write);
   Output out;
   while (read < all) {
-    if (!carries_ && static_cast<int64_t>(read - begin) >= context_) start(read - static_cast<size_t>(context_ / 2));
+    if (static_cast<int64_t>(read - past) >= context_) {
+      if (carries_) {
+        decoder->Forget();
+        past = read;
+      } else {
+        start(read - static_cast<size_t>(context_ / 2));
+      }
+    }
     const bool known = read < ids.size();
     sampling.position = static_cast<uint32_t>(read);
     live.row = grower->AddRow(live, known ? ids[read] : -1, known ? std::vector<int32_t>{} : kSymbols.never);
@@ -129,7 +148,7 @@ Output Writer::Generate(const GenerateRequest& request, const std::function<void
     live = {grower->history().Add(live.node, ids[read], result.chosen_log_probs[0], live.row), live.row,
             live.log_prob + result.chosen_log_probs[0]};
     read++;
-    if (!known) telling.Go(ids, read == all, write);
+    if (!known) telling.Go(ids, read == all);
   }
   const search::Hypothesis found = grower->history().Read(live.node, false, 0, request.maps);
   out.text = TextOf(ids);
@@ -152,11 +171,13 @@ std::vector<data::Batch> Writer::Windows(const data::TokenText& text, int64_t st
 }
 
 metrics::LogLikelihood Writer::Evaluate(const data::TokenText& text, int64_t stride, int64_t streams, models::Workers& workers) const {
-  const int64_t rows = carries_ ? streams : std::max<int64_t>(1, kEvaluatedTokens / context_);
+  const int64_t rows = carries_ ? streams : std::max<int64_t>(1, kEvaluatedTokens / context_ / workers.count());
   const std::vector<data::Batch> batches = Windows(text, stride, rows);
-  const int64_t parts = carries_ ? std::min<int64_t>(workers.count(), rows) : static_cast<int64_t>(batches.size());
+  const auto side_by_side = static_cast<int64_t>(batches.at(0).examples.size());  // a short text has fewer streams
+  const int64_t parts = carries_ ? std::min<int64_t>(workers.count(), side_by_side) : static_cast<int64_t>(batches.size());
   std::vector<metrics::LogLikelihood> sums(static_cast<size_t>(parts));
   const auto add = [&](const data::Batch& batch, nn::Carried* carried, metrics::LogLikelihood& sum) {
+    if (batch.ids.at("target").columns == 0) return;  // all of these rows have ended
     const c10::InferenceMode inference;
     nn::Context context;
     context.device = device_;

@@ -31,8 +31,13 @@ class Writer {
   bool carries() const { return carries_; }
   int64_t context() const { return context_; }
 
-  // See Predictor. A model that looks back reads at most `context` tokens: when they are used up it goes on with the last half of them.
+  // See Predictor. Attention looks back at most `context` tokens: when they are used up it goes on with the last half of them, and of a
+  // model that carries a state begins anew. The result's pieces, maps and log-probabilities are those since it last went on with a half.
   Output Generate(const GenerateRequest& request, const std::function<void(std::string_view)>& write) const;
+
+  // The end or the beginning of `text`, at most `tokens` tokens of it, as it would be read.
+  std::string End(std::string_view text, int64_t tokens) const;
+  std::string Beginning(std::string_view text, int64_t tokens) const;
 
   // How well each token is foretold by those before it. stride 0: the text in pieces of `context` tokens, each from its first token on, as
   // nanoGPT estimates its loss; above 0: windows of `context` tokens that move by `stride`, each counting its last `stride` tokens, so that

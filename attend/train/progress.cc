@@ -10,8 +10,6 @@
 namespace attend::train {
 namespace {
 
-double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 std::string Format(const char* format, double value) {
   char text[64];
   std::snprintf(text, sizeof(text), format, value);
@@ -34,6 +32,8 @@ size_t Columns() {
 
 }  // namespace
 
+double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
 std::string Duration(double seconds) {
   const auto s = static_cast<int64_t>(std::max(0.0, seconds) + 0.5);
   char text[32];
@@ -55,7 +55,7 @@ void Progress::Clear() {
 
 void Progress::Update(const Standing& standing) {
   if (!terminal_) return;
-  const double now = Now();
+  const double now = Seconds();
   if (now - last_ < 0.1) return;
   last_ = now;
   std::fprintf(stderr, "\r\033[K%s", Text(standing).substr(0, Columns()).c_str());

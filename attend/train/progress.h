@@ -50,6 +50,7 @@ class Progress {
   double last_ = 0;
 };
 
+double Seconds();  // of a steady clock
 // "1:02:03", "4:05"
 std::string Duration(double seconds);
 

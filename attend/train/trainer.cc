@@ -26,7 +26,6 @@ namespace {
 using Json = nlohmann::json;
 using at::Tensor;
 
-double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 double WallTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 // What a run carries besides tensors. Everything here is in the training state.

@@ -106,18 +106,75 @@ def test_show_is_of_the_prompt_and_what_follows(folder, trained):
         assert len(one["rows"]) == 12 and len(one["columns"]) == 12
 
 
+@pytest.mark.parametrize("characters", [3, 16 * 24 * 2 + 1], ids=["fewer than streams", "some streams a token longer"])
+def test_validation_text_of_any_length(folder, characters):
+    """Rows of a recurrent model's validation, which some threads may have none of any more."""
+    (folder / "valid.txt").write_text(("a lu mo a\n" * characters)[:characters])
+    one, four = ([m["metrics"]["perplexity"]["value"] for line in (folder / f"on {threads}/log.jsonl").read_text().splitlines()
+                  if (m := json.loads(line))["event"] == "validation"]
+                 for threads in (1, 4)
+                 if train(folder, "over its past", f"on {threads}", "--data.valid.text", "valid.txt", "--train.learning_rate", 0, "--threads", threads,
+                          "--restart"))
+    assert one == pytest.approx(four, rel=1e-6) and len(one) == 2
+
+
+def test_attention_over_the_past_begins_anew_as_in_training(folder):
+    """Score position knows 24 places: more are never asked of it."""
+    train(folder, "over its past", "places", "--model.decoder.attention.score", "position", "--model.decoder.attention.positions", 24)
+    for prompt in ("a", "a lu mo ni lu mo ni lu mo ni lu a\\nb lu"):
+        assert len(attend("generate", "places", "--prompt", prompt, "--tokens", 90, cwd=folder).stdout) == len(prompt.replace("\\n", "\n")) + 91
+    expect_error("train", *LM, *WAYS["over its past"], "--data.train.text", "train.txt", "--model.decoder.attention.score", "position",
+                 "--model.decoder.attention.positions", 23, "--train.steps", 2, "--out", "e", cwd=folder, says="[data.context] expected at most 23 tokens")
+
+
+def test_a_prompt_within_the_context_is_read_whole(folder, trained):
+    """As show does, which has all of it in one look."""
+    for prompt in ("d lu mo ni d", "a lu\nb mo mo", "c ni ni lu c", "b lu lu lu lu b"):
+        shown = json.loads(attend("show", trained, "--text", prompt, "--tokens", 8, "--format", "json", "--out", "-", cwd=folder).stdout)
+        written = attend("generate", trained, "--prompt", prompt, "--temperature", 0, "--tokens", 8, cwd=folder).stdout.decode()
+        assert {t["label"]: t["text"] for t in shown["examples"][0]["texts"]}["output"] == written[:-1]
+
+
+def test_a_text_of_one_long_line_is_shown_in_part(folder):
+    (folder / "line.txt").write_text(" ".join(["lu mo ni"] * 1000))
+    train(folder, "recurrent", "line", "--data.valid.text", "line.txt", "--train.samples", 2)
+    validations = [m for line in (folder / "line/log.jsonl").read_text().splitlines() if (m := json.loads(line))["event"] == "validation"]
+    assert all(len(m["samples"]) == 1 and len(m["samples"][0]["source"]) == 100 for m in validations)
+    (folder / "long").write_text("lu " * 400)
+    assert len(attend("generate", "line", "--input", "long", "--tokens", 300, cwd=folder).stdout) == 1200 + 301
+
+
+def test_texts_come_by_any_way(folder, trained):
+    plain = attend("evaluate", trained, "--input", "test.txt", cwd=folder).stdout
+    (folder / "marked.txt").write_bytes(b"\xef\xbb\xbf" + (folder / "test.txt").read_bytes())
+    assert plain == attend("evaluate", trained, "--input", "marked.txt", cwd=folder).stdout
+    assert plain == attend("evaluate", trained, "--input", "/dev/stdin", cwd=folder, stdin=(folder / "test.txt").read_bytes()).stdout
+
+
 def test_what_cannot_be_is_an_error(folder, trained):
     run = ["train", *LM, "--out", "e"]
+    (folder / "blank.txt").write_text("  ")
     expect_error(*run, cwd=folder, says="[data.train.text] expected training text: --data.train.text FILE; found none")
     run += [*TRANSFORMER, "--data.train.text", "train.txt", "--train.steps", 2]
     for more, says in [
         (["--data.train.source", "train.txt"], "text alone"),
         (["--model.encoder.kind", "rnn"], "[model.encoder] expected none with task language_model"),
         (["--train.metric", "bleu"], "perplexity or bits_per_character"),
+        (["--train.coverage_loss", 1], "[train.coverage_loss] expected 0 with task language_model"),
+        (["--text.regularisation", 0.1], "[text.regularisation] expected 0"),
+        (["--data.train.reverse", "true"], "[data.train.reverse] expected false"),
+        (["--data.hold_out", 0], "[data.valid.text] expected a validation text"),
+        (["--data.valid.text", "blank.txt", "--text.collapse_spaces", "true"], "[data.valid.text] expected a text; found nothing in it"),
+        (["--model.decoder.positions", "{kind: learned, maximum: 20}"], "[data.context] expected at most 20 tokens"),
+        (["--model.decoder.attention.self.layers", 2], "[model.decoder.attention.self.layers] expected a list of attentions"),
         (["--data.context", 20000], "a text of at least 40000 tokens"),
     ]:
         expect_error(*run, *more, cwd=folder, says=says)
         assert not (folder / "e").exists()
     expect_error("predict", trained, "--input", "test.txt", cwd=folder, says="one of task language_model")
     expect_error("show", trained, "--text", "a lu", cwd=folder, says="at most 24 tokens")  # 4 + 40 are more than it looks back
+    expect_error("show", trained, "--text", "a lu", "--reference", "a", cwd=folder, says="--reference with a model that translates")
+    for more in (["--output", "o"], ["--lowercase"], ["--tokenize", "char"]):
+        expect_error("evaluate", trained, "--input", "test.txt", *more, cwd=folder, says=more[0] + " with a model that translates")
+    assert not (folder / "o").exists()
     expect_error("generate", trained, "--top-p", 2, cwd=folder, says="--top-p")

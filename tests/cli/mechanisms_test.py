@@ -38,7 +38,7 @@ ILLEGAL = [
     ([A + "readout", "hard", A + "readout.estimator", "gumble"], "did you mean gumbel?"),
     ([A + "score", "dot", "--model.decoder.fusion", "combine"], "queries and keys of one size for score dot"),
     (["--model.encoder.intra", "lstm"], "did you mean lstmn?"),
-    ([A + "score", "position", A + "positions", "3"], "at most 3 keys with score position (attention.positions)"),
+    ([A + "score", "position", A + "positions", "3"], "[data.valid] expected lines that the model can take"),
 ]
 
 

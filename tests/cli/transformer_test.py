@@ -76,9 +76,45 @@ def test_models_are_averaged(learned):
 def test_a_layer_and_head_align(learned):
     here, model = learned
     attend("predict", model, "--input", "test.src", "--alignments", "links", "--output", "out", cwd=here)
-    assert len((here / "links").read_text().splitlines()) == 60
+    links, source = ((here / name).read_text().splitlines() for name in ("links", "test.src"))
+    assert len(links) == 60
+    for line, words in zip(links, source):
+        pairs = [tuple(map(int, link.split("-"))) for link in line.split()]
+        assert pairs and all(i < len(words.split()) for i, _ in pairs)
     expect_error("train", *data(), *BOTH, *SMALL, *STEPS, "--model.decoder.alignment_layer", 3, "--out", "e", cwd=here, says="one of 2 layers; found 3")
     expect_error("train", *data(), *BOTH, *SMALL, *STEPS, "--model.decoder.alignment_head", 5, "--out", "e", cwd=here, says="one of 4 heads of layer 1")
+
+
+def test_models_that_know_few_positions(here):
+    """Longer lines are left out of training and validation, and read in part; outputs end there."""
+    (here / "long.src").write_text("ada " * 30 + "\nada bel\n")
+    (here / "long.tgt").write_text("one " * 30 + "\ntwo one\n")
+    files = ["--data.train.source", "train.src", "--data.train.target", "train.tgt", "--data.valid.source", "long.src", "--data.valid.target", "long.tgt"]
+    few = [x for side in ("encoder", "decoder") for x in (f"--model.{side}.positions", "{kind: learned, maximum: 9}")]
+    told = attend("train", *files, *BOTH, *SMALL, *STEPS, *few, "--text.tokenizer", "word", "--out", "m", cwd=here).stderr.decode()
+    assert "validation text: 1 lines left out, with more tokens than the model knows positions" in told
+    done = attend("predict", "m", cwd=here, stdin="ada bel\n" + "cor " * 40 + "\n")
+    assert len(lines_of(done)) == 2 and max(len(line.split()) for line in lines_of(done)) <= 8
+    assert b"1 of 2 lines have more than 8 tokens" in done.stderr
+    expect_error("evaluate", "m", "--input", "long.src", "--reference", "long.tgt", cwd=here, says="[reference] expected at most 8 tokens")
+    expect_error("train", *files, *BOTH, *SMALL, *STEPS, "--model.encoder.positions", "{kind: learned, maximum: 2}", "--text.tokenizer", "word", "--out", "e",
+                 cwd=here, says="[data.valid] expected lines that the model can take")
+    expect_error("train", *files, *BOTH, *SMALL, *STEPS, "--model.encoder.attention.layers", 2, "--out", "e", cwd=here, says="a list of attentions")
+    expect_error("train", *files, "--data.train.text", "train.src", *STEPS, "--out", "e", cwd=here, says="source and target, or tsv")
+
+
+def test_a_transformer_is_trained_by_defaults_of_its_own(here):
+    for more, tokens, rate in (([], 750, 0.002), (["--model.encoder.kind", "transformer"], 2000, 0.001), (["--model.decoder", "transformer"], 2000, 0.001),
+                               (["--model.decoder.kind", "transformer", "--train.learning_rate", 0.003], 2000, 0.003)):
+        attend("train", *data(), *more, "--text.tokenizer", "word", "--train.steps", 1, "--threads", 1, "--out", "m", "--restart", cwd=here)
+        config = (here / "m/config.yaml").read_text()
+        assert f"batch_tokens: {tokens}\n" in config and f"learning_rate: {rate:g}\n" in config
+
+
+def test_commands_for_another_task(learned):
+    here, model = learned
+    expect_error("evaluate", model, "--input", "test.src", cwd=here, says="--reference FILE")
+    assert attend("generate", model, "--prompt", "ada", cwd=here, status=2).stdout == b""
 
 
 def test_a_guided_head_learns_the_links(here):
@@ -95,6 +131,10 @@ def test_checkpointing_gives_the_same_model(here):
     attend(*run, "--out", "kept", cwd=here)
     attend(*run, "--train.gradient_checkpointing", "true", "--out", "again", cwd=here)
     assert (here / "kept/model.safetensors").read_bytes() == (here / "again/model.safetensors").read_bytes()
+    guided = ["--data.train.alignments", "train.links", "--train.guided_alignment", 1]
+    attend(*run, *guided, "--out", "kept guided", cwd=here)
+    attend(*run, *guided, "--train.gradient_checkpointing", "true", "--out", "again guided", cwd=here)
+    assert (here / "kept guided/model.safetensors").read_bytes() == (here / "again guided/model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("encoder, decoder", [("transformer", "rnn"), ("rnn", "transformer")])

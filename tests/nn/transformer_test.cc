@@ -295,7 +295,7 @@ TEST(Transformer, BeamsReadTheCacheOfTheirParents) {
       }
     }
   };
-  for (const auto& [name, spec] : Specs(true)) check("self " + name, SmallDecoder(spec::RotaryPositions{}, Spec(), Spec()));
+  for (const spec::Positions& positions : AllPositions()) check(Named(positions), SmallDecoder(positions, Spec(), Spec()));
   for (const auto& [name, spec] : Specs(true)) check("self " + name, SmallDecoder(spec::AlibiPositions{}, spec));
   for (const auto& [name, spec] : Specs(false)) check("cross " + name, SmallDecoder(spec::SinusoidalPositions{}, Spec(), spec));
 }
@@ -419,6 +419,19 @@ TEST(LanguageModel, StatesAreCarriedFromPieceToPiece) {
     }
 }
 
+// How many operations a result remembers.
+size_t Nodes(const Tensor& of) {
+  std::set<torch::autograd::Node*> seen;
+  std::vector<torch::autograd::Node*> left = {of.grad_fn().get()};
+  while (!left.empty()) {
+    torch::autograd::Node* node = left.back();
+    left.pop_back();
+    if (!node || !seen.insert(node).second) continue;
+    for (const auto& edge : node->next_edges()) left.push_back(edge.function.get());
+  }
+  return seen.size();
+}
+
 // Inner values that are computed again give the gradients of those that are kept, bit for bit, with dropout and whatever positions are.
 // What layers share gets its sum in another order: a layer at a time.
 TEST(Transformer, CheckpointingChangesNothing) {
@@ -432,12 +445,15 @@ TEST(Transformer, CheckpointingChangesNothing) {
     d.attention.self[0].dropout = 0.2;
     const Translator model(e, d);
     const Tensor weights = torch::randn({4, 6, kState}, torch::kDouble);
-    const auto gradients = [&](bool recompute) {
+    const auto loss = [&](bool recompute) {
       Context context = Pass(true, 3, 9, {4, 8, 15, 16});
       context.recompute = recompute;
-      return torch::autograd::grad({(model.Forward(source, lengths, inputs, context) * weights).sum()}, model.parameters());
+      return (model.Forward(source, lengths, inputs, context) * weights).sum();
     };
+    const auto gradients = [&](bool recompute) { return torch::autograd::grad({loss(recompute)}, model.parameters()); };
+    const auto nodes = [&](bool recompute) { return Nodes(loss(recompute)); };
     const auto kept = gradients(false), again = gradients(true);
+    EXPECT_GT(nodes(false), 3 * nodes(true));  // a layer is one operation
     const auto parameters = model.named_parameters();
     for (size_t i = 0; i < kept.size(); i++) {
       const bool shared = parameters[i].key().find("positions") != std::string::npos;
@@ -564,13 +580,14 @@ TEST(Positions, RelativeBucketsAreThoseOfT5) {
     positions->At({200, 1, 401}, {})->Add(args, 1);
     const Tensor bucket = args.attn_bias.flatten();
     ASSERT_EQ(bucket.numel(), 401);
+    // The least distance of each bucket; of causal ones those that Raffel et al.'s program gives, of others likewise for 16 a side.
+    const std::vector<int64_t> least = causal ? std::vector<int64_t>{0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                                                     16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113}
+                                              : std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91};
     const auto expected = [&](int64_t ahead) -> int64_t {
-      const int64_t side = causal ? 32 : 16, single = side / 2, distance = causal ? std::max<int64_t>(-ahead, 0) : std::abs(ahead);
-      const int64_t other = !causal && ahead > 0 ? side : 0;
-      if (distance < single) return other + distance;
-      const double power =
-          std::log(static_cast<double>(distance) / static_cast<double>(single)) / std::log(128.0 / static_cast<double>(single));
-      return other + std::min(side - 1, single + static_cast<int64_t>(power * static_cast<double>(side - single) + 1e-9));
+      const int64_t distance = causal ? std::max<int64_t>(-ahead, 0) : std::abs(ahead);
+      const auto above = std::upper_bound(least.begin(), least.end(), distance);
+      return std::distance(least.begin(), above) - 1 + (!causal && ahead > 0 ? 16 : 0);
     };
     for (int64_t j = 0; j < 401; j++) EXPECT_EQ(bucket[j].item<int64_t>(), expected(j - 200)) << j - 200 << causal;
     EXPECT_EQ(bucket[200].item<int64_t>(), 0);

@@ -17,10 +17,10 @@ class relative : public Positions {
  public:
   relative(const spec::RelativePositions& options, const PositionSizes& sizes) : options_(options), causal_(sizes.causal) {
     if (sizes.heads == 0)
-      throw UserError("positions", "layers of equally many heads with relative positions, which they share", "layers that differ in it");
+      throw UserError(sizes.path, "layers of equally many heads with relative positions, which they share", "layers that differ in it");
     const int64_t side = options.buckets / (causal_ ? 1 : 2);
     if (options.distance <= side / 2)
-      throw UserError("positions", "a distance above the " + std::to_string(side / 2) + " buckets of single distances (positions.distance)",
+      throw UserError(sizes.path + ".distance", "one above the " + std::to_string(side / 2) + " buckets of single distances",
                       std::to_string(options.distance));
     weight_ = AddParameter("weight", {sizes.heads, options.buckets}, Init::Normal(0.02));
   }
@@ -29,7 +29,7 @@ class relative : public Positions {
     struct Biased : Places {
       at::Tensor bias;  // (1, heads, T, keys)
       void Add(ops::AttentionArgs& args, int64_t) const override {
-        args.attn_bias = args.attn_bias.defined() ? args.attn_bias + bias : bias;
+        args.attn_bias = bias;  // of self-attention alone, whose scores gain nothing else
       }
     };
     auto out = std::make_unique<Biased>();

@@ -18,6 +18,7 @@ class position : public GivenScore {
                       std::to_string(keys));
     return projected.view({projected.size(0), projected.size(1), heads_, positions_}).transpose(1, 2).slice(3, 0, keys);
   }
+  int64_t longest() const override { return positions_; }
 
  private:
   int64_t heads_, positions_;
