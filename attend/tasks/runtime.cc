@@ -9,6 +9,7 @@
 #include "attend/tasks/matmul.h"
 #include "attend/tasks/options.h"
 #include "attend/tasks/task.h"
+#include "attend/tasks/tensor_memory.h"
 
 namespace attend::tasks {
 namespace {
@@ -108,6 +109,7 @@ class TorchRuntime : public Runtime {
 }  // namespace attend::tasks
 
 extern "C" attend::tasks::Runtime* attend_runtime() {
+  attend::tasks::KeepTensorMemory();
   static attend::tasks::TorchRuntime runtime;
   return &runtime;
 }
