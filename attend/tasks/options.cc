@@ -48,7 +48,7 @@ RunOptions ReadRunOptions(const config::Source& source) {
     options.text = first.text;
     options.model = first.model;
   }
-  const RunOptions found = config::Read(source, options);
+  RunOptions found = config::Read(source, options);
   if (!HasTransformer(found.model)) return found;
   options.train = DefaultsOf(named, true).train;
   return config::Read(source, std::move(options));
