@@ -180,7 +180,8 @@ void Check(const RunOptions& options) {
   refuse(options.train.guided_alignment > 0, "train.guided_alignment", "0");
   refuse(options.train.coverage_loss > 0, "train.coverage_loss", "0");
   refuse(options.text.regularisation > 0, "text.regularisation", "0");
-  refuse(options.data.train.reverse || options.data.valid.reverse, "data.train.reverse", "false");
+  refuse(options.data.train.reverse, "data.train.reverse", "false");
+  refuse(options.data.valid.reverse, "data.valid.reverse", "false");
   if (options.data.valid.text.empty() && options.data.hold_out == 0)
     throw UserError("data.valid.text", "a validation text, or data.hold_out above 0", "neither");
 }

@@ -163,6 +163,7 @@ def test_what_cannot_be_is_an_error(folder, trained):
         (["--train.coverage_loss", 1], "[train.coverage_loss] expected 0 with task language_model"),
         (["--text.regularisation", 0.1], "[text.regularisation] expected 0"),
         (["--data.train.reverse", "true"], "[data.train.reverse] expected false"),
+        (["--data.valid.reverse", "true"], "[data.valid.reverse] expected false"),
         (["--data.hold_out", 0], "[data.valid.text] expected a validation text"),
         (["--data.valid.text", "blank.txt", "--text.collapse_spaces", "true"], "[data.valid.text] expected a text; found nothing in it"),
         (["--model.decoder.positions", "{kind: learned, maximum: 20}"], "[data.context] expected at most 20 tokens"),
