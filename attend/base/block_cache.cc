@@ -35,7 +35,7 @@ void* BlockCache::Take(size_t bytes) {
     kept_.erase(found);
   } else {
     most_ = std::max(most_, used_ + size);
-    Release(Most() - std::min(Most(), size));
+    Release(Most(most_) - std::min(Most(most_), size));
     const auto map = [size] { return mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); };
     begin = map();
     if (begin == MAP_FAILED) {
@@ -58,7 +58,7 @@ void BlockCache::Give(void* block) {
   used_ -= size;
   waiting_ += size;
   kept_.emplace(size, Kept{begin, clock_++});
-  Release(Most());
+  Release(Most(most_));
 }
 
 void BlockCache::Release(size_t most) {

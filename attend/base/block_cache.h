@@ -22,6 +22,9 @@ class BlockCache {
   void* Take(size_t bytes);  // at a multiple of kAlignment; null: the system has no more
   void Give(void* block);    // one that was taken
 
+  // What is in use and kept, at most, where `used` bytes are in use at once.
+  static constexpr size_t Most(size_t used) { return used + used / 4; }
+
   size_t used() const;  // bytes in use, of whole blocks
   size_t held() const;  // and those kept
 
@@ -30,7 +33,6 @@ class BlockCache {
     void* begin;
     uint64_t since;
   };
-  size_t Most() const { return most_ + most_ / 4; }
   void Release(size_t most);  // until so much is held, or nothing kept
 
   mutable std::mutex mutex_;

@@ -5,11 +5,11 @@
 #include <torch/version.h>
 
 #include "attend/data/model_directory.h"
+#include "attend/ops/tensor_memory.h"
 #include "attend/tasks/average.h"
 #include "attend/tasks/matmul.h"
 #include "attend/tasks/options.h"
 #include "attend/tasks/task.h"
-#include "attend/tasks/tensor_memory.h"
 
 namespace attend::tasks {
 namespace {
@@ -109,7 +109,7 @@ class TorchRuntime : public Runtime {
 }  // namespace attend::tasks
 
 extern "C" attend::tasks::Runtime* attend_runtime() {
-  attend::tasks::KeepTensorMemory();
+  attend::ops::KeepTensorMemory();
   static attend::tasks::TorchRuntime runtime;
   return &runtime;
 }

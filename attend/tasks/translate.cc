@@ -41,7 +41,8 @@ class TranslateTask : public train::Trainable {
     const std::string what = "more tokens than the model knows positions";
     if (lines_.empty()) throw UserError("data.valid", "lines that the model can take", what + " in each of them");
     if (left_out > 0) progress.Note("validation text: " + std::to_string(left_out) + " lines left out, with " + what);
-    batches_ = data::SortedBatches(examples_, sides, {4000, 0});
+    const int64_t tokens = std::min<int64_t>(4000, options.train.batch_tokens);  // no more memory than training takes
+    batches_ = data::SortedBatches(examples_, sides, {tokens, 0});
   }
 
   nn::Module& module() override { return translator_.model(); }

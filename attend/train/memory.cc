@@ -9,21 +9,26 @@
 #include <limits>
 #include <memory>
 
+#include "attend/base/block_cache.h"
+#include "attend/base/process_memory.h"
+
 namespace attend::train {
 namespace {
 
 // Counts what tensors of this thread hold, as torch's profiler does.
 class Meter : public c10::MemoryReportingInfoBase {
  public:
-  void reportMemoryUsage(void*, int64_t bytes, size_t, size_t, c10::Device) override {
-    held_ += bytes;
-    most_ = std::max(most_, held_);
+  void reportMemoryUsage(void*, int64_t bytes, size_t used, size_t held, c10::Device) override {
+    now_ += bytes;
+    most_ = std::max(most_, now_);
+    kept_ = static_cast<int64_t>(held - used);
   }
   bool memoryProfilingEnabled() const override { return true; }
   int64_t most() const { return most_; }
+  int64_t kept() const { return kept_; }  // for the next tensors
 
  private:
-  int64_t held_ = 0, most_ = 0;
+  int64_t now_ = 0, most_ = 0, kept_ = 0;
 };
 
 constexpr int64_t kParts = 4;  // of a worker's share, of which one is tried
@@ -38,11 +43,8 @@ int64_t Numbers(const NamedTensors& tensors) {
 
 int64_t EstimateMemory(Trainable& task, const TrainOptions& options, const data::Batch& batch, int workers) {
   const NamedTensors parameters = Parameters(task.module()), state = task.State();
-  const int64_t of_state = Numbers(state), weights = Numbers(parameters);
-  // A gradient for each worker is part of what is seen. Beside it: weights, moments, moving average or snapshots, and copies of the best,
-  // candidate and present weights.
-  const int64_t moments = options.optimiser == Optimiser::sgd ? 1 : 2;
-  const int64_t copies = 1 + moments + (options.ema > 0 ? 1 : 0) + options.average + 3;
+  const int64_t weights = Numbers(parameters);
+  const int64_t copies = 3 + options.average;  // of the best, candidate and present weights, and snapshots
 
   NamedTensors kept;
   for (const auto& [name, t] : state) kept[name] = t.clone();
@@ -67,7 +69,9 @@ int64_t EstimateMemory(Trainable& task, const TrainOptions& options, const data:
   const at::NoGradGuard no_grad;
   for (const auto& [name, t] : state) t.copy_(kept.at(name));
   const int64_t of_rows = std::max<int64_t>(0, meter->most() - gradients) * parts;  // all rows, whichever worker has them
-  return 4 * (copies * weights + of_state) + shares * gradients + of_rows;
+  const int64_t tensors = 4 * copies * weights + shares * gradients + of_rows;
+  const int64_t present = ProcessMemory() - meter->kept();  // after the pass, which left packed weights and the like behind
+  return present + static_cast<int64_t>(BlockCache::Most(static_cast<size_t>(tensors)));
 }
 
 }  // namespace attend::train

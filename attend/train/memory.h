@@ -6,8 +6,9 @@
 
 namespace attend::train {
 
-// The memory that training will take, in bytes: weights and their copies by count, and what a pass forward and backward over a part of
-// `batch` was seen to hold at most, for the whole of it. Changes nothing in the task.
+// The memory that this process will take in training, in bytes that no file holds: what it has by now, with the state of an optimiser;
+// copies of the weights by count; what a pass forward and backward over a part of `batch` was seen to hold at most, for the whole of it;
+// and the blocks that are kept for the next tensors (ops/tensor_memory.h). Validations take no more. Changes nothing in the task.
 int64_t EstimateMemory(Trainable& task, const TrainOptions& options, const data::Batch& batch, int workers);
 
 }  // namespace attend::train

@@ -278,6 +278,24 @@ def test_memory_does_not_grow_with_the_number_of_shapes(tmp_path):
     assert peak_memory(process) < 250 << 20
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind,size", [("rnn", 256), ("transformer", 256), ("transformer", 64)])
+def test_memory_is_told_before_training(tmp_path, kind, size, threads):
+    """Sizes and batches at which tensors are most of it; what is told is within a fifth of what is taken."""
+    draw = random.Random(1)
+    words = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "bdfgklmnprst"]
+    lines = "".join(" ".join(draw.choices(words, k=draw.randint(20, 30))) + "\n" for _ in range(2000))
+    (tmp_path / "s").write_text(lines)
+    (tmp_path / "t").write_text(lines)
+    sides = [word for side in ("encoder", "decoder") for word in (f"--model.{side}.kind", kind, f"--model.{side}.size", str(size))]
+    process = subprocess.Popen([ATTEND, "train", "--data.train.source", "s", "--data.train.target", "t", "--text.tokenizer", "word", *sides,
+                                "--train.batch_tokens", "4000", "--threads", str(threads), "--train.steps", "5", "--train.validate_steps", "0", "--out", "m"],
+                               cwd=tmp_path, stderr=subprocess.PIPE)
+    most = peak_memory(process)
+    told = int(re.search(rb"training takes about (\d+) MiB", process.stderr.read())[1]) << 20
+    assert 0.8 < told / most < 1.25, (told, most)
+
+
 @pytest.mark.skipif(not SOAK, reason="five million lines: ATTEND_SOAK=1")
 def test_memory_does_not_grow_with_the_corpus(tmp_path):
     """At most 16 bytes of anonymous memory a line."""

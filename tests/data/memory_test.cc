@@ -6,6 +6,7 @@
 #include <fstream>
 #include <string>
 
+#include "attend/base/process_memory.h"
 #include "attend/data/prefetched_stream.h"
 #include "tests/base/sanitized.h"
 #include "tests/data/encoders.h"
@@ -13,14 +14,6 @@
 
 namespace attend::data {
 namespace {
-
-// Anonymous memory of this process, in bytes.
-int64_t Anonymous() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("RssAnon:")) return std::stoll(line.substr(8)) * 1024;
-  return 0;
-}
 
 // Opening, holding out and streaming a corpus takes anonymous memory that does not grow with its lines.
 // ATTEND_LINES=5000000 is the long form.
@@ -36,17 +29,17 @@ TEST(Memory, DoesNotGrowWithTheCorpus) {
   options.train.source = f / "s";
   options.train.target = f / "t";
 
-  const int64_t before = Anonymous();
+  const int64_t before = ProcessMemory();
   const auto start = std::chrono::steady_clock::now();
   Split split = OpenSplit(options, 1, false);
   const std::chrono::duration<double> opening = std::chrono::steady_clock::now() - start;
-  const int64_t opened = Anonymous();
+  const int64_t opened = ProcessMemory();
   EXPECT_EQ(split.train.size() + split.valid->size(), lines);
   int64_t streamed = 0;
   {
     PrefetchedStream stream(std::make_unique<BatchStream>(split.train, TwoSides(), StreamOptions{}));
     for (int64_t rows = 0; rows < std::min<int64_t>(lines, 100'000);) rows += stream.Next().ids.at("target").rows;
-    streamed = Anonymous();
+    streamed = ProcessMemory();
   }
   std::printf("%lld lines: opened in %.2f s; anonymous memory %+.1f MB to open, %+.1f MB while streaming\n", static_cast<long long>(lines),
               opening.count(), static_cast<double>(opened - before) / 1e6, static_cast<double>(streamed - before) / 1e6);

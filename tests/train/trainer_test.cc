@@ -1,4 +1,3 @@
-#include "attend/train/memory.h"
 #include "attend/train/trainer.h"
 
 #include <nlohmann/json.hpp>
@@ -367,38 +366,6 @@ TEST(Train, AStateThatDoesNotFitIsRefusedInOneLine) {
   const std::string weights = ReadFile(folder / "weights.safetensors", "weights");
   WriteFile(folder / "weights.safetensors", weights.substr(0, weights.size() - 1));
   EXPECT_NE(message().find("weights.safetensors"), std::string::npos);
-}
-
-int64_t StatusKiB(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.rfind(key + ":", 0) == 0) return std::stoll(line.substr(key.size() + 1));
-  return 0;
-}
-
-TEST(EstimateMemory, IsNearThePeak) {
-  Folder text, out;
-  const data::Corpus corpus = Letters(text, 400, 30);
-  Settings setup;
-  setup.train.steps = 3;
-  setup.train.batch_tokens = 1500;
-  setup.train.validate_steps = 0;
-  setup.stream.window = 4096;
-  const int64_t vocabulary = 8000;
-  const int64_t before = StatusKiB("VmRSS");
-  Toy task(TinyModel(0.3, 256), vocabulary);
-  std::ofstream("/proc/self/clear_refs") << "5";  // the peak begins anew
-  Go(task, setup, corpus, out);
-  const double used = static_cast<double>(StatusKiB("VmHWM") - before) * 1024;
-  data::StreamOptions stream = setup.stream;
-  stream.size = {setup.train.batch_tokens, 0};
-  const auto estimate =
-      static_cast<double>(EstimateMemory(task, setup.train, data::BatchStream(corpus, Sides(), stream).Next(), setup.workers));
-  RecordProperty("used_MiB", static_cast<int>(used / (1 << 20)));
-  RecordProperty("estimate_MiB", static_cast<int>(estimate / (1 << 20)));
-  EXPECT_LT(estimate, 2 * used) << used / (1 << 20) << " MiB used, " << estimate / (1 << 20) << " estimated";
-  EXPECT_GT(estimate, used / 2) << used / (1 << 20) << " MiB used, " << estimate / (1 << 20) << " estimated";
-  std::cerr << "memory: " << used / (1 << 20) << " MiB used, " << estimate / (1 << 20) << " MiB estimated\n";
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #pragma once
 
-namespace attend::tasks {
+namespace attend::ops {
 
 // From now on large tensors of this process lie in a BlockCache. For programs, at their start: a library leaves the process alone.
 void KeepTensorMemory();
 
-}  // namespace attend::tasks
+}  // namespace attend::ops

@@ -1,4 +1,4 @@
-#include "attend/tasks/tensor_memory.h"
+#include "attend/ops/tensor_memory.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/core/impl/alloc_cpu.h>
@@ -7,7 +7,7 @@
 
 #include "attend/base/block_cache.h"
 
-namespace attend::tasks {
+namespace attend::ops {
 namespace {
 
 constexpr size_t kLarge = size_t{256} << 10;  // smaller ones are the C library's, which keeps them
@@ -56,4 +56,4 @@ void KeepTensorMemory() {
   c10::SetCPUAllocator(allocator);
 }
 
-}  // namespace attend::tasks
+}  // namespace attend::ops
