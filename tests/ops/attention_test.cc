@@ -110,6 +110,27 @@ TEST(Attention, SparseNormalisersInClosedForm) {
   expect("sparsemax", {1e6, 1e6 + 0.5}, {0.25, 0.75});
 }
 
+// The last scores of a row lie where weights begin, but for rounding: each pass over the row may take them for the other side.
+TEST(Attention, SparsemaxOfScoresAtItsThresholdEnds) {
+  torch::manual_seed(1);
+  AttentionArgs args;
+  args.score = "dot";
+  args.normaliser = "sparsemax";
+  args.need_weights = true;
+  const auto weights = [&](const Tensor& scores, int64_t queries) {  // (rows, queries, keys)
+    const Tensor k = scores.unsqueeze(1).unsqueeze(3);
+    return attention(torch::ones({scores.size(0), 1, queries, 1}, scores.options()), k, torch::ones_like(k), args).weights.squeeze(1);
+  };
+  for (const int64_t keys : {5, 9, 16, 40, 130}) {
+    const int64_t rows = 3000, edge = keys / 4 + 1;
+    const Tensor s = torch::randn({rows, keys - edge}, torch::kDouble) * 0.2;
+    const Tensor tau = std::get<0>((s - weights(s, 1).squeeze(1)).max(-1, /*keepdim=*/true)).to(torch::kFloat);
+    const Tensor ulps = torch::randint(-2, 3, {rows, edge}).to(torch::kFloat) * 6e-8F;
+    const Tensor scores = torch::cat({s.to(torch::kFloat), tau + tau.abs() * ulps}, 1);
+    for (const int64_t queries : {1, 16}) EXPECT_LT((weights(scores, queries).sum(-1) - 1).abs().max().item<double>(), 1e-5);
+  }
+}
+
 TEST(Attention, SigmoidWeighsEachKeyForItself) {
   AttentionArgs args;
   args.score = "given";

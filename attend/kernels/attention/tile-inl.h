@@ -585,9 +585,10 @@ class Tile {
   }
 
   // tau such that sum max(s - most - tau, 0) = 1, by shrinking the support until it stays (Michelot 1986): tau lies above -1.
+  // A score that rounding alone puts above or below tau would come and go for ever: a support that grows again is one that stays.
   float Sparsemax(int64_t r, float most, const float* s) const {
     float tau = -1;
-    for (int64_t last = -1;;) {
+    for (int64_t last = std::numeric_limits<int64_t>::max();;) {
       int64_t n = 0;
       V sum = hn::Zero(df);
       const V threshold = hn::Set(df, tau), subtract = hn::Set(df, most);
@@ -597,7 +598,7 @@ class Tile {
         n += static_cast<int64_t>(hn::CountTrue(df, in));
         sum = hn::Add(sum, hn::IfThenElseZero(in, z));
       });
-      if (n == last || n == 0) return n == 0 ? most : tau;  // none: most is NaN or +inf
+      if (n >= last || n == 0) return n == 0 ? most : tau;  // none: most is NaN or +inf
       last = n;
       tau = (SumOf(sum) - 1) / static_cast<float>(n);
     }
