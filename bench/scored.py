@@ -41,12 +41,13 @@ def holm(p):
     return out
 
 
-def read(folder, names, seeds):
-    """({name: its files}, {name: what they keep}), of one program and as long each."""
+def read(folder, names, seeds, programs=1):
+    """({name: its files}, {name: what they keep}), as long each, of one program; of more where the caller tells why they compare."""
     paths = {name: [folder / f"{name}.{seed}.json" for seed in seeds] for name in names}
     runs = {name: [json.loads(path.read_text()) for path in of] for name, of in paths.items()}
-    if len({(one["program"], one["updates"]) for of in runs.values() for one in of}) > 1:
-        sys.exit(f"bench: expected runs of one program, as long; found several in {folder}")
+    every = [one for of in runs.values() for one in of]
+    if len({one["program"] for one in every}) > programs or len({one["updates"] for one in every}) > 1:
+        sys.exit(f"bench: expected runs of {programs} program(s), as long; found more in {folder}")
     return paths, runs
 
 
