@@ -43,8 +43,8 @@ for row in against(DEFAULT, paths, runs):
 common.write("transformer_scores", "Attention in a Transformer: Multi30k en-de", "tools/bench.sh quality/transformer_scores", [], FILES.values(), 1,
              f"{UPDATES} updates each of the default Transformer (4 + 4 layers of width 256), what it does in 15 minutes on one thread; the attention of "
              f"every layer and role as named, else {DEFAULT} and softmax; beam 5; {signature()}. Against {DEFAULT}: with the 95 % interval of a paired "
-             "bootstrap over the lines. Seconds: processor time of training and validations. Memory: anonymous, MiB, at most. "
-             "general is left out: in multi-head attention it is dot, and its run gave the same translations. Its own mend apart, sparsemax is trained "
-             f"by the same code as the others. Each run: results/transformer_scores/, commits {commit}.",
+             "bootstrap over the lines. One seed: what another seed changes is not in p. Seconds: processor time of training and validations. Memory: "
+             "anonymous, MiB, at most. general is left out: in multi-head attention it is dot, and its run gave the same translations. Its own mend "
+             f"apart, sparsemax is trained by the same code as the others. Each run: results/transformer_scores/, commits {commit}.",
              page="mechanisms", table={"heads": ["attention", "BLEU", "of each seed", f"against {DEFAULT}", "p (Holm)", "verdict", "seconds", "memory"],
                                        "rows": rows})
