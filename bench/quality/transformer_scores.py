@@ -45,6 +45,7 @@ common.write("transformer_scores", "Attention in a Transformer: Multi30k en-de",
              f"every layer and role as named, else {DEFAULT} and softmax; beam 5; {signature()}. Against {DEFAULT}: with the 95 % interval of a paired "
              "bootstrap over the lines. One seed: what another seed changes is not in p. Seconds: processor time of training and validations. Memory: "
              "anonymous, MiB, at most. general is left out: in multi-head attention it is dot, and its run gave the same translations. sparsemax, "
-             f"{DEFAULT} and dot are runs of a newer program: the same weights, but validation in smaller batches, some 70 MiB less. Each run: results/transformer_scores/, commits {commit}.",
+             f"{DEFAULT} and dot are runs of a newer program (in the older, sparsemax did not end; the other two translated the same): validation in "
+             f"smaller batches takes some 70 MiB less. Each run: results/transformer_scores/, commits {commit}.",
              page="mechanisms", table={"heads": ["attention", "BLEU", "of each seed", f"against {DEFAULT}", "p (Holm)", "verdict", "seconds", "memory"],
                                        "rows": rows})
